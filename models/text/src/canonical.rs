@@ -1,0 +1,1 @@
+//! Canonical views of a text, with offsets back to the original.

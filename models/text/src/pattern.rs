@@ -1,0 +1,1 @@
+//! Patterns of the operator as automata, whole-text and streaming.

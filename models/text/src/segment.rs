@@ -1,0 +1,1 @@
+//! Tokens of the fixed grid and overlapping windows.
