@@ -155,7 +155,10 @@ pub struct Pending(State);
 #[derive(Debug)]
 enum State {
     Ready(Option<Result<Verdict, Failure>>),
-    Waiting { verdict: oneshot::Receiver<Result<Verdict, Failure>>, cancelled: Arc<AtomicBool> },
+    Waiting {
+        verdict: oneshot::Receiver<Result<Verdict, Failure>>,
+        cancelled: Arc<AtomicBool>,
+    },
 }
 
 /// The worker's end of a [`Pending`].
@@ -177,7 +180,10 @@ impl Pending {
     pub fn promise() -> (Promise, Self) {
         let (sender, verdict) = oneshot::channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let promise = Promise { verdict: sender, cancelled: Arc::clone(&cancelled) };
+        let promise = Promise {
+            verdict: sender,
+            cancelled: Arc::clone(&cancelled),
+        };
         (promise, Self(State::Waiting { verdict, cancelled }))
     }
 }
@@ -201,9 +207,9 @@ impl Future for Pending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Ready(result) => Poll::Ready(result.take().unwrap_or(Err(Failure::Died))),
-            State::Waiting { verdict, .. } => {
-                Pin::new(verdict).poll(context).map(|kept| kept.unwrap_or(Err(Failure::Died)))
-            }
+            State::Waiting { verdict, .. } => Pin::new(verdict)
+                .poll(context)
+                .map(|kept| kept.unwrap_or(Err(Failure::Died))),
         }
     }
 }

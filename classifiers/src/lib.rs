@@ -3,8 +3,17 @@
 //! Nothing here knows HTTP or a provider. Start with [`classifier`], the boundary that every
 //! classifier stands behind.
 
+pub mod cache;
+pub mod cascade;
 pub mod classifier;
+pub mod dataset;
+pub mod eval;
+pub mod linear;
+pub mod scale;
+pub mod train;
 
+pub use cache::{RefusedTurns, Salt, Salts, VerdictCache};
+pub use cascade::{Cascade, Closed, ScreenRequest, Screening, SegmentCoverage};
 pub use classifier::{
     Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit, Verdict,
 };

@@ -1,6 +1,8 @@
 //! The configuration document: where to listen, what stands behind, how much is too much.
 
 use crate::Policy;
+use crate::units::{address, duration, size};
+use crate::{schema, units};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -8,38 +10,70 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything the server needs to know.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Data plane; 127.0.0.1:8080.
+    /// Address of the data plane; 127.0.0.1:8080.
+    #[serde(default = "default_listen", with = "address")]
+    #[schemars(with = "units::Address")]
     pub listen: SocketAddr,
-    /// Admin plane; 127.0.0.1:9090.
+    /// Address of the admin plane (metrics, health); 127.0.0.1:9090.
+    #[serde(default = "default_admin", with = "address")]
+    #[schemars(with = "units::Address")]
     pub admin: SocketAddr,
     /// TLS on the data plane; plain HTTP without it.
+    #[serde(default)]
+    #[schemars(with = "Tls")]
     pub tls: Option<Tls>,
-    /// Where requests go.
+    /// Where requests go; `--upstream` sets both.
+    #[serde(default)]
     pub upstreams: Upstreams,
     /// How much is too much.
+    #[serde(default)]
     pub limits: Limits,
     /// How long is too long.
+    #[serde(default)]
     pub timeouts: Timeouts,
     /// What passes besides text.
+    #[serde(default)]
     pub content: ContentRules,
-    /// Paths we do not know.
+    /// Paths we do not know: refused, or passed on unscreened; refuse.
+    #[serde(default = "refuse")]
     pub unknown_endpoints: UnknownEndpoints,
     /// How a refusal looks, by dialect.
+    #[serde(default)]
     pub refusals: Refusals,
     /// AI labels.
+    #[serde(default)]
     pub labels: Labels,
     /// Chat commands.
+    #[serde(default)]
     pub commands: Commands,
     /// Moderation of streams.
+    #[serde(default)]
     pub stream: Stream,
-    /// Where decision records go.
+    /// Where decision records go; stdout.
+    #[serde(default)]
     pub record: RecordSink,
     /// Who is asking.
+    #[serde(default)]
     pub identity: IdentityRules,
-    /// The policy, resolved from a shipped name, a file or inline.
+    /// The policy: a shipped name, or a mapping that is a policy, names a `file`, or changes a
+    /// shipped `base`; balanced.
+    #[schemars(schema_with = "schema::policy_choice")]
     pub policy: Policy,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_admin() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9090))
+}
+
+const fn refuse() -> UnknownEndpoints {
+    UnknownEndpoints::Refuse
 }
 
 /// Certificate and key, PEM.
@@ -56,43 +90,71 @@ pub struct Tls {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Upstreams {
-    /// For `/v1/chat/completions` and `/v1/models`.
+    /// For `/v1/chat/completions` and `/v1/models`; none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "units::Url")]
     pub openai: Option<String>,
-    /// For `/v1/messages`.
+    /// For `/v1/messages`; none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "units::Url")]
     pub anthropic: Option<String>,
 }
 
 /// Limits; each is refused with an error that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of a request body, after decompression; 32 MiB.
+    #[serde(with = "size")]
+    #[schemars(with = "units::Size")]
     pub body: u64,
     /// Bytes of an upstream's whole answer, after decompression; 64 MiB.
+    #[serde(with = "size")]
+    #[schemars(with = "units::Size")]
     pub answer: u64,
     /// Bytes of one stream event; 16 MiB.
+    #[serde(with = "size")]
+    #[schemars(with = "units::Size")]
     pub event: u64,
     /// Nesting of JSON; 64.
+    #[schemars(range(min = 1, max = 512))]
     pub depth: usize,
     /// Decompressed bytes per compressed byte; 100.
+    #[schemars(range(min = 1))]
     pub decompression_ratio: u32,
-    /// Bytes of all request heads; 64 KiB.
+    /// Bytes of a request head; 64 KiB, at least 8 KiB.
+    #[serde(with = "size")]
+    #[schemars(with = "units::Size")]
     pub header: usize,
 }
 
 /// Time limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// Connecting to an upstream; 5 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub connect: Duration,
     /// From the request to the head of the answer; 120 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub upstream: Duration,
     /// Between two pieces of an answer; 60 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub idle: Duration,
     /// Reading a request head or body; 30 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub read: Duration,
     /// For one screening; 5 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub screen: Duration,
     /// For exchanges in flight at shutdown; 30 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub drain: Duration,
 }
 
@@ -175,7 +237,7 @@ pub enum Notice {
     /// In the first answer of a conversation.
     FirstTurn,
     /// In the first answer and every `n` user turns after it.
-    EveryTurns(u32),
+    EveryTurns(#[schemars(range(min = 1))] u32),
 }
 
 /// AI labels.
@@ -187,12 +249,18 @@ pub struct Labels {
     /// Its language, a key of the built-in texts; `en`.
     pub language: String,
     /// Its text, instead of the built-in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub text: Option<String>,
 }
 
 impl Default for Labels {
     fn default() -> Self {
-        Self { notice: Notice::Never, language: "en".to_owned(), text: None }
+        Self {
+            notice: Notice::Never,
+            language: "en".to_owned(),
+            text: None,
+        }
     }
 }
 
@@ -220,7 +288,11 @@ pub struct Commands {
 
 impl Default for Commands {
     fn default() -> Self {
-        Self { enabled: true, reset_aliases: Vec::new(), custom: Vec::new() }
+        Self {
+            enabled: true,
+            reset_aliases: Vec::new(),
+            custom: Vec::new(),
+        }
     }
 }
 
@@ -236,13 +308,18 @@ pub enum StreamMode {
 }
 
 /// Moderation of streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Stream {
     /// How text is held.
     pub mode: StreamMode,
     /// How often a tail short of a grid point is scored; 100 ms.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub pace: Duration,
     /// A comment is sent when nothing left for so long; 15 s.
+    #[serde(with = "duration")]
+    #[schemars(with = "units::Span")]
     pub keep_alive: Duration,
 }
 
@@ -265,4 +342,63 @@ pub enum RecordSink {
 pub struct IdentityRules {
     /// Believe `x-portcullis-subject` and `x-portcullis-conversation`; only behind a trusted backend.
     pub trust_headers: bool,
+}
+
+impl Default for Config {
+    /// What runs without a file: loopback, no upstream, the balanced policy.
+    fn default() -> Self {
+        Self {
+            listen: default_listen(),
+            admin: default_admin(),
+            tls: None,
+            upstreams: Upstreams::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            content: ContentRules::default(),
+            unknown_endpoints: refuse(),
+            refusals: Refusals::default(),
+            labels: Labels::default(),
+            commands: Commands::default(),
+            stream: Stream::default(),
+            record: RecordSink::default(),
+            identity: IdentityRules::default(),
+            policy: crate::shipped::balanced(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 32 << 20,
+            answer: 64 << 20,
+            event: 16 << 20,
+            depth: 64,
+            decompression_ratio: 100,
+            header: 64 << 10,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            upstream: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            read: Duration::from_secs(30),
+            screen: Duration::from_secs(5),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            mode: StreamMode::Balanced,
+            pace: Duration::from_millis(100),
+            keep_alive: Duration::from_secs(15),
+        }
+    }
 }

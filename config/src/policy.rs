@@ -39,8 +39,14 @@ pub enum Action {
 
 impl Action {
     /// Every action, weakest first.
-    pub const ALL: [Self; 6] =
-        [Self::Allow, Self::Annotate, Self::Redact, Self::Disclaim, Self::Redirect, Self::Block];
+    pub const ALL: [Self; 6] = [
+        Self::Allow,
+        Self::Annotate,
+        Self::Redact,
+        Self::Disclaim,
+        Self::Redirect,
+        Self::Block,
+    ];
 
     /// The name used in policies, headers, metrics and records.
     #[must_use]
@@ -57,9 +63,7 @@ impl Action {
 }
 
 /// Whether decisions are acted on.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Act on the decision.
@@ -83,12 +87,12 @@ impl Mode {
 /// A cut-off on the score scale, in `[0, 1]`: only a share `1 - t` of harmless texts reaches it.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "f32", into = "f32")]
-#[schemars(with = "f32", extend("minimum" = 0.0, "maximum" = 1.0))]
+#[schemars(with = "f32", extend("minimum" = 0, "maximum" = 1))]
 pub struct Threshold(f32);
 
 /// A threshold outside `[0, 1]`.
 #[derive(Debug, thiserror::Error)]
-#[error("threshold {value} is not between 0 and 1")]
+#[error("threshold {value} is not between 0 and 1; 0.99 is reached by 1 % of harmless texts")]
 pub struct ThresholdError {
     /// The value that was written.
     pub value: f32,
@@ -190,12 +194,15 @@ pub struct CategoryRules {
     pub reasoning: Option<Thresholds>,
     /// The clause a refusal cites.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub cite: Option<String>,
     /// What is answered on `redirect`; required where a row redirects.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub redirect_text: Option<String>,
     /// What is appended on `disclaim`; a sensible text is built in for each advice topic.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub disclaimer: Option<String>,
 }
 
@@ -213,7 +220,11 @@ impl CategoryRules {
             Surface::Completion => &self.completion,
             Surface::Reasoning => &self.reasoning,
         };
-        let fallback = if surface.is_prompt() { &self.prompt } else { &self.completion };
+        let fallback = if surface.is_prompt() {
+            &self.prompt
+        } else {
+            &self.completion
+        };
         own.as_ref().or(fallback.as_ref())
     }
 }
@@ -249,12 +260,15 @@ pub struct Pattern {
     pub replacement: String,
     /// The clause a refusal cites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub cite: Option<String>,
     /// What is answered on `redirect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub redirect_text: Option<String>,
     /// What is appended on `disclaim`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub disclaimer: Option<String>,
 }
 
@@ -290,7 +304,10 @@ pub struct OnFailure {
 
 impl Default for OnFailure {
     fn default() -> Self {
-        Self { encoder: FailureRule::LowerTier, linear: FailureRule::Closed }
+        Self {
+            encoder: FailureRule::LowerTier,
+            linear: FailureRule::Closed,
+        }
     }
 }
 
@@ -307,6 +324,7 @@ pub struct PolicyTest {
     pub expect: Action,
     /// The category whose row must decide, when that matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Category")]
     pub category: Option<Category>,
 }
 
@@ -325,9 +343,11 @@ pub struct Policy {
     pub mode: Mode,
     /// Rows by hazard or topic.
     #[serde(default)]
+    #[schemars(schema_with = "crate::schema::category_rows")]
     pub categories: BTreeMap<Category, CategoryRules>,
     /// Rows by attack (`jailbreak`, `injection`).
     #[serde(default)]
+    #[schemars(schema_with = "crate::schema::attack_rows")]
     pub attacks: BTreeMap<Category, CategoryRules>,
     /// The operator's patterns.
     #[serde(default)]

@@ -161,7 +161,9 @@ impl FromStr for Category {
     type Err = UnknownCategory;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|category| category.name() == name);
+        let found = Self::ALL
+            .into_iter()
+            .find(|category| category.name() == name);
         found.ok_or_else(|| UnknownCategory(name.to_owned()))
     }
 }

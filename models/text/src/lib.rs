@@ -4,13 +4,15 @@
 //! Start with [`Content`] and [`Surface`], then [`Category`], [`Scores`] and [`Finding`];
 //! [`canonical`], [`segment`] and [`pattern`] do the work on characters.
 
-mod content;
-mod surface;
-mod category;
-mod finding;
 pub mod canonical;
+mod category;
+mod content;
+mod finding;
 pub mod pattern;
 pub mod segment;
+mod surface;
+#[cfg(test)]
+mod testing;
 
 pub use category::{Category, CategorySet, Group, UnknownCategory};
 pub use content::Content;

@@ -1,1 +1,166 @@
 //! Patterns of the operator as automata, whole-text and streaming.
+//!
+//! Regexes are case-insensitive and are matched against both canonical views, so that a disguised
+//! letter does not hide a word and a pattern in any script works. Regexes with letters that the
+//! folded view does not have are matched against it in folded form as well.
+//!
+//! What is reported for one pattern and one view is a set, and so does not depend on how the text
+//! arrived: the union of the ranges of all deny matches, less those that lie within an allow
+//! match. Matches that overlap are one range; a regex that matches at several lengths counts with
+//! the longest. Of a match longer than [`MAX_MATCH`] the last [`MAX_MATCH`] characters are
+//! reported, so a stream is held back by at most that and no padding makes a match disappear.
+//!
+//! Time is linear in the text for every regex: [`PatternSet::find`] first asks whether anything
+//! matches at all, and only then runs the automaton of the [`Scanner`], which never backtracks.
+//! `\b` and the other looks are Unicode's and are taken on the view.
+
+mod compose;
+mod engine;
+mod ledger;
+mod program;
+mod scanner;
+mod syntax;
+
+pub use scanner::Scanner;
+
+use crate::{PatternId, View, canonical};
+use program::Program;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Longest reported match, in characters of a view. Dropped characters do not count, or padding
+/// with them would outlast a match; so the range in the original may be longer.
+pub const MAX_MATCH: usize = 512;
+
+/// A pattern as the policy states it: regexes that find, and regexes that excuse.
+#[derive(Clone, Copy, Debug)]
+pub struct PatternSpec<'a> {
+    /// Its index in the policy.
+    pub id: PatternId,
+    /// What is looked for.
+    pub deny: &'a [String],
+    /// A deny match that lies within a match of one of these does not count.
+    pub allow: &'a [String],
+}
+
+/// Which list of a pattern a regex stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// `deny`.
+    Deny,
+    /// `allow`.
+    Allow,
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        })
+    }
+}
+
+/// A regex that cannot be used, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{list} regex {index} of pattern {}: {message}", id.0)]
+pub struct PatternError {
+    /// The pattern.
+    pub id: PatternId,
+    /// The list within it.
+    pub list: List,
+    /// Position in that list, from 0.
+    pub index: usize,
+    /// Byte offset of the fault in the regex, where there is one place to point at.
+    pub offset: Option<usize>,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+/// A place where a pattern matched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PatternMatch {
+    /// The pattern.
+    pub id: PatternId,
+    /// Bytes of the original text.
+    pub range: Range<usize>,
+    /// The view it was found in; raw where the range is plain ASCII, which both views share. The
+    /// same range can be found once in each view.
+    pub view: View,
+}
+
+impl PatternMatch {
+    /// The order in which matches are reported.
+    fn place(&self) -> (usize, usize, PatternId, &'static str) {
+        (self.range.start, self.range.end, self.id, self.view.name())
+    }
+}
+
+/// The patterns of a policy, compiled. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct PatternSet {
+    program: Option<Arc<Program>>,
+}
+
+impl PatternSet {
+    /// Compiles the patterns of a policy; 50 plain ones take a few milliseconds.
+    ///
+    /// # Errors
+    /// [`PatternError`] names the first regex that does not parse, can match the empty string,
+    /// can never match, or is too large.
+    pub fn compile(specs: &[PatternSpec<'_>]) -> Result<Self, PatternError> {
+        Ok(Self {
+            program: Program::compile(specs)?.map(Arc::new),
+        })
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.program.is_none()
+    }
+
+    /// Every match in a whole text, ordered by place: what a [`Scanner`] gives in all, however
+    /// the text is split.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Vec<PatternMatch> {
+        let Some(program) = &self.program else {
+            return Vec::new();
+        };
+        if !may_match(program, text) {
+            return Vec::new();
+        }
+        let mut scanner = self.scanner();
+        let mut found = scanner.push(text);
+        found.append(&mut scanner.finish());
+        found.sort_unstable_by_key(PatternMatch::place);
+        found
+    }
+
+    /// A scanner for a stream. Costs one allocation of a few KiB.
+    #[must_use]
+    pub fn scanner(&self) -> Scanner {
+        Scanner::new(self.program.as_ref())
+    }
+}
+
+impl fmt::Debug for PatternSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_patterns = self.program.as_ref().map_or(0, |program| program.ids.len());
+        write!(f, "PatternSet({n_patterns} patterns)")
+    }
+}
+
+fn may_match(program: &Program, text: &str) -> bool {
+    if text.is_ascii() {
+        return program.gate.is_match(text);
+    }
+    program.gate.is_match(canonical::raw(text).text())
+        || program
+            .gate
+            .is_match(canonical::folded_keeping_case(text).text())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Whose memory it is: the keys under which cache entries are found, and forgotten.
+//!
+//! A salt is derived from a key that only this process has, the tenant, and the subject or the
+//! conversation. Two tenants never share a salt, so an entry of one cannot be found by the other.
+
+use blake3::Hasher;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Slots of the forgetting table: 2 MiB, so that one `forget` meets another's slot with a chance
+/// of 1 in 262,144.
+const N_SLOTS: usize = 1 << 18;
+
+/// The key of one person's or one conversation's entries. Printed as nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 32]);
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+impl Salt {
+    /// For requests that do not use a cache.
+    pub(crate) const UNCACHED: Self = Self([0; 32]);
+
+    /// A MAC to be fed under this salt, apart from all other `purpose`s.
+    pub(super) fn mac(&self, purpose: u8) -> Hasher {
+        let mut hasher = Hasher::new_keyed(&self.0);
+        hasher.update(&[purpose]);
+        hasher
+    }
+}
+
+/// The operating system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no random bytes for the cache's key")]
+pub struct NoRandomness(#[source] getrandom::Error);
+
+/// Makes salts, and forgets them.
+///
+/// Memory is 2 MiB whatever the number of subjects. Forgetting changes the generation of one slot
+/// of a fixed table, so it cannot overflow; somebody else in the same slot (1 in 262,144) is
+/// forgotten too, which costs them fresh scoring and nothing else.
+pub struct Salts {
+    process: [u8; 32],
+    generations: Box<[AtomicU64]>,
+}
+
+impl fmt::Debug for Salts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salts")
+    }
+}
+
+impl Salts {
+    /// Takes a fresh key from the operating system; entries of other processes stay unreachable.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] when there are no random bytes.
+    pub fn new() -> Result<Self, NoRandomness> {
+        let mut process = [0; 32];
+        getrandom::fill(&mut process).map_err(NoRandomness)?;
+        let generations = std::iter::repeat_with(AtomicU64::default)
+            .take(N_SLOTS)
+            .collect();
+        Ok(Self {
+            process,
+            generations,
+        })
+    }
+
+    /// The salt of a subject or conversation of a tenant; of the tenant itself without one.
+    #[must_use]
+    pub fn salt_for(&self, tenant: u64, who: Option<&str>) -> Salt {
+        let owner = self.owner(tenant, who);
+        let generation = self.slot(&owner).load(Ordering::Acquire);
+        let mut hasher = Hasher::new_keyed(&owner);
+        hasher.update(&generation.to_le_bytes());
+        Salt(*hasher.finalize().as_bytes())
+    }
+
+    /// Drops the salt of a subject or conversation: what was stored under it cannot be found again
+    /// and is evicted in time. A later [`Self::salt_for`] gives a new one.
+    pub fn forget(&self, tenant: u64, who: &str) {
+        let owner = self.owner(tenant, Some(who));
+        self.slot(&owner).fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn owner(&self, tenant: u64, who: Option<&str>) -> [u8; 32] {
+        let mut hasher = Hasher::new_keyed(&self.process);
+        hasher.update(&tenant.to_le_bytes());
+        hasher.update(&[u8::from(who.is_some())]);
+        hasher.update(who.unwrap_or_default().as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn slot(&self, owner: &[u8; 32]) -> &AtomicU64 {
+        let slot_idx = usize::from_le_bytes([
+            owner[0], owner[1], owner[2], owner[3], owner[4], owner[5], owner[6], owner[7],
+        ]);
+        &self.generations[slot_idx % N_SLOTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_salt_is_stable_and_belongs_to_one_tenant_and_one_person() {
+        let salts = Salts::new().unwrap();
+        let salt = salts.salt_for(1, Some("ann"));
+        assert!(salt == salts.salt_for(1, Some("ann")));
+        let others = [
+            salts.salt_for(2, Some("ann")),
+            salts.salt_for(1, Some("bob")),
+            salts.salt_for(1, Some("")),
+            salts.salt_for(1, None),
+            Salts::new().unwrap().salt_for(1, Some("ann")),
+        ];
+        assert!(others.iter().all(|other| *other != salt));
+    }
+
+    #[test]
+    fn forgetting_changes_one_persons_salt_and_leaves_the_others() {
+        let salts = Salts::new().unwrap();
+        let all = || {
+            [
+                salts.salt_for(1, Some("ann")),
+                salts.salt_for(1, Some("bob")),
+                salts.salt_for(2, Some("ann")),
+                salts.salt_for(1, None),
+            ]
+        };
+        let before = all();
+        salts.forget(1, "ann");
+        let after = all();
+        assert!(before[0] != after[0]);
+        assert!(before[1..] == after[1..]);
+    }
+
+    #[test]
+    fn a_salt_prints_nothing_of_itself() {
+        let salt = Salts::new().unwrap().salt_for(1, None);
+        assert_eq!(format!("{salt:?}"), "Salt");
+    }
+}

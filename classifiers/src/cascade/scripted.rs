@@ -1,0 +1,168 @@
+//! A classifier that does as it is told, for tests.
+
+use crate::classifier::{
+    Classifier, Failure, Identity, Job, Pending, Promise, Segment, Shed, Verdict,
+};
+use portcullis_text::{Category, Detector, Scores, Span, View, Window};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// What a scripted tier does with a job.
+#[derive(Debug)]
+pub(super) enum Act {
+    Score(f32),
+    ScoreByLength,
+    ScoreLater,
+    Shed(Shed),
+    Fail(Failure),
+    Panic,
+    Hang,
+    /// Scores all segments but the last.
+    Forget,
+    /// Scores bytes that the segment does not have.
+    Stray,
+}
+
+#[derive(Debug)]
+pub(super) struct Scripted {
+    pub(super) identity: Identity,
+    pub(super) acts: Mutex<VecDeque<Act>>,
+    pub(super) jobs: Mutex<Vec<Job>>,
+    pub(super) promises: Mutex<Vec<Promise>>,
+}
+
+impl Scripted {
+    pub(super) fn new(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        let (model, digest) = (
+            detector.name().to_owned(),
+            format!("{}-digest", detector.name()),
+        );
+        Arc::new(Self {
+            identity: Identity {
+                detector,
+                model,
+                digest,
+            },
+            acts: Mutex::new(acts.into_iter().collect()),
+            jobs: Mutex::default(),
+            promises: Mutex::default(),
+        })
+    }
+
+    pub(super) fn linear(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        Self::new(Detector::Linear, acts)
+    }
+
+    pub(super) fn encoder(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        Self::new(Detector::Encoder, acts)
+    }
+
+    /// How many texts each job had.
+    pub(super) fn asked(&self) -> Vec<usize> {
+        self.jobs
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|job| job.segments.len())
+            .collect()
+    }
+}
+
+impl Classifier for Scripted {
+    fn submit(&self, job: Job) -> Result<Pending, Shed> {
+        let act = self
+            .acts
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("asked more often than scripted");
+        self.jobs.lock().unwrap().push(job.clone());
+        let mut windows: Vec<_> = job
+            .segments
+            .iter()
+            .map(|segment| whole(segment, 0.5))
+            .collect();
+        match act {
+            Act::Score(score) => {
+                let windows = job
+                    .segments
+                    .iter()
+                    .flat_map(|segment| halves(segment, score));
+                Ok(Pending::ready(Ok(Verdict {
+                    windows: windows.collect(),
+                })))
+            }
+            Act::ScoreByLength => {
+                let score = |segment: &Segment| {
+                    f32::from(u8::try_from(segment.content.len()).unwrap()) / 255.0
+                };
+                let windows = job.segments.iter().flat_map(|one| halves(one, score(one)));
+                Ok(Pending::ready(Ok(Verdict {
+                    windows: windows.collect(),
+                })))
+            }
+            Act::ScoreLater => {
+                let (promise, pending) = Pending::promise();
+                tokio::spawn(async move {
+                    tokio::task::yield_now().await;
+                    promise.keep(Ok(Verdict { windows }));
+                });
+                Ok(pending)
+            }
+            Act::Shed(shed) => Err(shed),
+            Act::Fail(failure) => Ok(Pending::ready(Err(failure))),
+            Act::Panic => panic!("scripted"),
+            Act::Hang => {
+                let (promise, pending) = Pending::promise();
+                self.promises.lock().unwrap().push(promise);
+                Ok(pending)
+            }
+            Act::Forget => {
+                windows.pop();
+                Ok(Pending::ready(Ok(Verdict { windows })))
+            }
+            Act::Stray => {
+                windows[0].span.range.end += 1;
+                Ok(Pending::ready(Ok(Verdict { windows })))
+            }
+        }
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+pub(super) fn scores(score: f32) -> Scores {
+    Scores::new([score; Category::COUNT]).unwrap()
+}
+
+pub(super) fn window(segment: &Segment, range: std::ops::Range<usize>, score: f32) -> Window {
+    Window {
+        span: Span {
+            part: segment.part,
+            range,
+        },
+        surface: segment.surface,
+        view: View::Raw,
+        detector: Detector::Linear,
+        scores: scores(score),
+    }
+}
+
+pub(super) fn whole(segment: &Segment, score: f32) -> Window {
+    window(
+        segment,
+        segment.start..segment.start + segment.content.len(),
+        score,
+    )
+}
+
+pub(super) fn halves(segment: &Segment, score: f32) -> [Window; 2] {
+    let (start, end) = (segment.start, segment.start + segment.content.len());
+    let middle = usize::midpoint(start, end);
+    [
+        window(segment, start..middle, score),
+        window(segment, middle..end, score),
+    ]
+}

@@ -1,0 +1,121 @@
+//! A loaded model: the table of weights and the scale its scores stand on.
+
+use super::features::Features;
+use super::format::{self, LoadError, MANIFEST_FILE, Manifest, WEIGHTS_FILE};
+use super::table::Table;
+use super::window::{Piece, Views};
+use crate::Unit;
+use crate::scale::Scale;
+use portcullis_text::{Category, Surface};
+use std::path::Path;
+
+/// The default model, compiled in.
+const DEFAULT_WEIGHTS: &[u8] = include_bytes!("../../../models/default/weights.bin");
+const DEFAULT_MANIFEST: &str = include_str!("../../../models/default/manifest.json");
+
+/// A loaded linear model with its score scale; about 12 MB. Share it behind an `Arc`.
+#[derive(Debug)]
+pub struct LinearModel {
+    table: Table,
+    scale: Scale,
+    digest: String,
+}
+
+impl LinearModel {
+    /// The default model, which is compiled in; checked like any other.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the compiled-in files do not agree with each other.
+    pub fn embedded() -> Result<Self, LoadError> {
+        Self::from_parts(DEFAULT_WEIGHTS, DEFAULT_MANIFEST)
+    }
+
+    /// Reads a model folder: `manifest.json` and `weights.bin`.
+    ///
+    /// # Errors
+    /// [`LoadError`], naming the file or the number that is wrong.
+    pub fn load(directory: &Path) -> Result<Self, LoadError> {
+        let file = |name: &str| {
+            let path = directory.join(name);
+            std::fs::read(&path).map_err(|source| LoadError::Unreadable { path, source })
+        };
+        let manifest = file(MANIFEST_FILE)?;
+        Self::from_parts(&file(WEIGHTS_FILE)?, &String::from_utf8_lossy(&manifest))
+    }
+
+    /// Checks the weights against the manifest and takes them over.
+    ///
+    /// # Errors
+    /// [`LoadError`]: another version, a digest that does not match, a number that cannot be.
+    pub fn from_parts(weights: &[u8], manifest: &str) -> Result<Self, LoadError> {
+        let manifest = Manifest::parse(manifest)?;
+        manifest.vouch(weights)?;
+        let (table, scale) = format::decode(weights)?;
+        Ok(Self {
+            table,
+            scale,
+            digest: manifest.weights.blake3,
+        })
+    }
+
+    /// Raw logits of a whole text: for each category the largest over its views and windows.
+    ///
+    /// Linear in the text.
+    #[must_use]
+    pub fn logits(&self, text: &str) -> [f32; Category::COUNT] {
+        let mut features = Features::default();
+        let mut largest = [f32::NEG_INFINITY; Category::COUNT];
+        for piece in Views::of(text).pieces() {
+            let logits = self.piece_logits(&mut features, &piece);
+            for (largest, logit) in largest.iter_mut().zip(logits) {
+                *largest = larger(*largest, logit);
+            }
+        }
+        largest
+    }
+
+    /// Raw logits of one window of one view.
+    pub(crate) fn piece_logits(
+        &self,
+        features: &mut Features,
+        piece: &Piece<'_>,
+    ) -> [f32; Category::COUNT] {
+        self.table.logits(features, piece.text)
+    }
+
+    /// Logits on the score scale.
+    #[must_use]
+    pub fn scores(
+        &self,
+        logits: &[f32; Category::COUNT],
+        surface: Surface,
+        unit: Unit,
+    ) -> [f32; Category::COUNT] {
+        Category::ALL.map(|c| self.scale.score(c, surface, unit, logits[c.index()]))
+    }
+
+    /// The probability of each category for a whole text, where the development set holds enough
+    /// positives to fit one; for `/v1/moderations`.
+    #[must_use]
+    pub fn probabilities(&self, text: &str) -> [Option<f32>; Category::COUNT] {
+        let logits = self.logits(text);
+        Category::ALL.map(|c| self.scale.probability(c, logits[c.index()]))
+    }
+
+    /// The scale its scores stand on.
+    #[must_use]
+    pub const fn scale(&self) -> &Scale {
+        &self.scale
+    }
+
+    /// Digest of weights and scale, hexadecimal blake3.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+/// The larger number, and NaN when either is: a broken logit must not hide behind a sound one.
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a.is_nan() || b <= a { a } else { b }
+}

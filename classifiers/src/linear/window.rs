@@ -1,0 +1,92 @@
+//! The pieces of a text that are scored: overlapping windows of its raw and folded views.
+//!
+//! Windows are cut on the views and not on the original, so characters that no reader sees cannot
+//! thin a window out.
+
+use portcullis_text::{View, canonical, canonical::Canonical};
+use std::ops::Range;
+
+/// Longest window, in bytes of the view: about 170 English words.
+const WINDOW_BYTES: usize = 1024;
+/// How far a window begins after the one before it, so that no phrase of up to 256 bytes is only
+/// seen cut in two.
+const STRIDE_BYTES: usize = 768;
+/// How far back a cut looks for white space.
+const SLACK_BYTES: usize = 32;
+
+/// The views of a text that say something of their own.
+#[derive(Debug)]
+pub(crate) struct Views {
+    raw: Canonical,
+    folded: Option<Canonical>,
+}
+
+/// One window of one view.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) view: View,
+    /// The text to score.
+    pub(crate) text: &'a str,
+    /// The bytes of the original it came from.
+    pub(crate) origin: Range<usize>,
+}
+
+impl Views {
+    pub(crate) fn of(text: &str) -> Self {
+        let (raw, folded) = canonical::views(text);
+        Self { raw, folded }
+    }
+
+    /// Every window of every view; at least one.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let views = [
+            (View::Raw, Some(&self.raw)),
+            (View::Folded, self.folded.as_ref()),
+        ];
+        views
+            .into_iter()
+            .filter_map(|(view, text)| Some((view, text?)))
+            .flat_map(|(view, canonical)| {
+                Ranges {
+                    text: canonical.text(),
+                    next: Some(0),
+                }
+                .map(move |range| Piece {
+                    view,
+                    text: &canonical.text()[range.clone()],
+                    origin: canonical.original_range(range),
+                })
+            })
+    }
+}
+
+/// Byte ranges of the windows of one view, on character boundaries.
+#[derive(Debug)]
+struct Ranges<'a> {
+    text: &'a str,
+    next: Option<usize>,
+}
+
+impl Iterator for Ranges<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.next?;
+        if self.text.len() - start <= WINDOW_BYTES {
+            self.next = None;
+            return Some(start..self.text.len());
+        }
+        self.next = Some(self.cut(start + STRIDE_BYTES));
+        Some(start..self.cut(start + WINDOW_BYTES))
+    }
+}
+
+impl Ranges<'_> {
+    /// The last boundary at or before `at`, after white space when some is near.
+    fn cut(&self, at: usize) -> usize {
+        let at = self.text.floor_char_boundary(at);
+        let near = &self.text.as_bytes()[at - SLACK_BYTES..at];
+        let space = near.iter().rposition(u8::is_ascii_whitespace);
+        space.map_or(at, |found| at - SLACK_BYTES + found + 1)
+    }
+}

@@ -1,0 +1,82 @@
+//! Pictures, sound and files: what of them is text, and what has to be reported or refused.
+
+use crate::ParseError;
+use crate::exchange::Reason;
+use crate::json::Value;
+use crate::walk::Walk;
+
+/// The address of a picture: inline data, or where it lies.
+///
+/// Inline data that is no picture is a file, however the part is called: a model may read it.
+pub(crate) fn image_url(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    let Some(url) = value.as_str() else {
+        return walk.everything(value);
+    };
+    match media_type(&url) {
+        Some(kind) if kind.starts_with("image/") => walk.gap_by_rule(Reason::Image, "an image"),
+        Some(_) => walk.gap_by_rule(Reason::File, "inline data that is no image"),
+        None if is_web_address(&url) => walk.gap_by_rule(Reason::Image, "an image"),
+        None => {
+            walk.gap_by_rule(Reason::Image, "an image")?;
+            walk.everything(value)
+        }
+    }
+}
+
+/// Inline sound.
+pub(crate) fn audio(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    if !value.is_string() {
+        return walk.everything(value);
+    }
+    walk.gap_by_rule(Reason::Audio, "audio")
+}
+
+/// The media type of a `data:` address in lower case; `Some("")` where it names none.
+fn media_type(url: &str) -> Option<String> {
+    let start = url.trim_start();
+    let scheme = start.get(..5)?;
+    if !scheme.eq_ignore_ascii_case("data:") {
+        return None;
+    }
+    let head = start[5..].split(',').next().unwrap_or_default();
+    let kind = head.split(';').next().unwrap_or_default();
+    Some(kind.trim().to_ascii_lowercase())
+}
+
+fn is_web_address(url: &str) -> bool {
+    let has_scheme = ["https://", "http://"].iter().any(|scheme| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    has_scheme && !url.contains(char::is_whitespace)
+}
+
+/// Base64 of something that was reported already or says nothing; anything else is text.
+pub(crate) fn base64(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    match value.as_str() {
+        Some(text) if is_base64(&text) => Ok(()),
+        _ => walk.everything(value),
+    }
+}
+
+/// The same with or without `data:…;base64,` before it.
+pub(crate) fn inline_data(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    let text = value.as_str().unwrap_or_default();
+    let data = match media_type(&text) {
+        Some(_) => text.split_once(";base64,").map_or(&*text, |(_, data)| data),
+        None => &text,
+    };
+    if value.is_string() && is_base64(data) {
+        Ok(())
+    } else {
+        walk.everything(value)
+    }
+}
+
+fn is_base64(text: &str) -> bool {
+    let is_digit = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n')
+    };
+    text.bytes().all(is_digit)
+}
