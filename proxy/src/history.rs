@@ -1,0 +1,163 @@
+//! The conversation a client sends back: what of it is still used.
+//!
+//! - Turns before the last `/reset-ai` are dropped.
+//! - Commands and our answers to them are dropped: no model needs to read them.
+//! - A turn that was refused before, and the refusal after it, is dropped: the client resends it
+//!   for ever, and the conversation must not be dead.
+//! - Notices and disclaimers that we appended are taken out of earlier answers.
+//!
+//! What is left is read again as a request of its own, so that what is screened is exactly what
+//! is forwarded.
+
+use crate::error::Error;
+use crate::gate::{Gate, OwnTexts};
+use portcullis_classifiers::cache::Salt;
+use portcullis_protocol::{Edit, Exchange, PartKind, Role};
+use portcullis_text::Content;
+use std::collections::BTreeSet;
+
+impl Gate {
+    /// The request without what is no longer used.
+    pub(crate) fn without_old(&self, exchange: Exchange) -> Result<Exchange, Error> {
+        // One turn has no history.
+        if exchange.turns.len() < 2 {
+            return Ok(exchange);
+        }
+        let mut dropped = BTreeSet::new();
+        if let Some(reset) = self.commands.last_reset(&exchange) {
+            dropped.extend(up_to(&exchange, reset));
+        }
+        dropped.extend(self.commands_and_replies(&exchange));
+        let inserted: Vec<&str> = self.own_texts.inserted.iter().map(String::as_str).collect();
+        let stripped = exchange
+            .strip_inserted(&inserted)
+            .into_iter()
+            .filter(|edit| match edit {
+                Edit::Replace { part, .. } => {
+                    let turn = exchange.part(*part).and_then(|part| part.turn);
+                    turn.is_none_or(|turn| !dropped.contains(&turn))
+                }
+                Edit::DropTurn(_) => true,
+            });
+        let edits: Vec<Edit> = stripped
+            .chain(dropped.iter().copied().map(Edit::DropTurn))
+            .collect();
+        self.edited(exchange, &edits)
+    }
+
+    /// The request without turns that were refused before, and the refusals after them; `None`
+    /// when there are none. The last turn stays: it is what is being asked now.
+    pub(crate) fn without_refused(
+        &self,
+        exchange: &Exchange,
+        stopping: &[usize],
+        salt: &Salt,
+    ) -> Result<Option<Exchange>, Error> {
+        let mut dropped = BTreeSet::new();
+        for turn_idx in stopping {
+            let turn = &exchange.turns[*turn_idx];
+            let is_last = *turn_idx + 1 >= exchange.turns.len();
+            if is_last || !turn.plain_text || turn.role == Role::System {
+                continue;
+            }
+            let refusal = self.refusal_after(exchange, *turn_idx);
+            let text = Content::from(exchange.turn_text(*turn_idx));
+            if refusal.is_some() || self.refused.was_refused(salt, &text) {
+                dropped.insert(*turn_idx);
+                dropped.extend(refusal);
+            }
+        }
+        if dropped.is_empty() {
+            return Ok(None);
+        }
+        let edits: Vec<Edit> = dropped.into_iter().map(Edit::DropTurn).collect();
+        self.edited(exchange.clone(), &edits).map(Some)
+    }
+
+    /// The request without our refusals of earlier answers: a model must not read them as its own.
+    /// `None` when there are none.
+    pub(crate) fn without_refusals(&self, exchange: &Exchange) -> Result<Option<Exchange>, Error> {
+        let mut edits = Vec::new();
+        for (idx, turn) in exchange.turns.iter().enumerate() {
+            if turn.role != Role::Assistant {
+                continue;
+            }
+            if turn.plain_text && self.own_texts.is_refusal(&exchange.turn_text(idx)) {
+                edits.push(Edit::DropTurn(idx));
+                continue;
+            }
+            let parts = &exchange.parts[turn.parts.clone()];
+            let ours = parts.iter().filter(|part| {
+                part.kind == PartKind::Refusal && self.own_texts.is_refusal(part.content.expose())
+            });
+            edits.extend(ours.map(|part| Edit::Replace {
+                part: part.id,
+                text: String::new(),
+            }));
+        }
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        self.edited(exchange.clone(), &edits).map(Some)
+    }
+
+    fn refusal_after(&self, exchange: &Exchange, turn_idx: usize) -> Option<usize> {
+        let next = exchange.assistant_after(turn_idx)?;
+        let is_refusal =
+            exchange.turns[next].plain_text && self.own_texts.is_refusal(&exchange.turn_text(next));
+        is_refusal.then_some(next)
+    }
+
+    /// Our answers to commands, with the commands they answer.
+    fn commands_and_replies(&self, exchange: &Exchange) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        for (idx, turn) in exchange.turns.iter().enumerate() {
+            let is_reply = turn.role == Role::Assistant
+                && turn.plain_text
+                && self.own_texts.is_reply(&exchange.turn_text(idx));
+            if is_reply {
+                found.insert(idx);
+                found.extend(
+                    idx.checked_sub(1)
+                        .filter(|asked| self.is_command(exchange, *asked)),
+                );
+            }
+        }
+        found
+    }
+
+    fn is_command(&self, exchange: &Exchange, turn_idx: usize) -> bool {
+        let turn = &exchange.turns[turn_idx];
+        turn.role == Role::User
+            && turn.plain_text
+            && self.commands.is_command(&exchange.turn_text(turn_idx))
+    }
+
+    fn edited(&self, exchange: Exchange, edits: &[Edit]) -> Result<Exchange, Error> {
+        if edits.is_empty() {
+            return Ok(exchange);
+        }
+        let body = exchange.outgoing(edits).map_err(|_| Error::Internal)?;
+        Ok(exchange.dialect.parse(body, &self.parse_rules())?)
+    }
+}
+
+/// Every turn up to and with one, but for the operator's own.
+fn up_to(exchange: &Exchange, last: usize) -> impl Iterator<Item = usize> {
+    let turns = exchange.turns.iter().enumerate().take(last + 1);
+    turns
+        .filter(|(_, turn)| turn.role != Role::System)
+        .map(|(idx, _)| idx)
+}
+
+impl OwnTexts {
+    fn is_refusal(&self, text: &str) -> bool {
+        let text = text.trim();
+        self.refusals.iter().any(|refusal| refusal.trim() == text)
+    }
+
+    fn is_reply(&self, text: &str) -> bool {
+        let text = text.trim();
+        !text.is_empty() && self.replies.iter().any(|reply| reply.trim() == text)
+    }
+}

@@ -1,0 +1,77 @@
+//! Judging single texts without a server: what `classify`, `policy test` and `/v1/guard/check` share.
+
+use portcullis_classifiers::classifier::{Class, Classifier, Failure, Job, Segment, Unit};
+use portcullis_policy::{Decision, Engine, Evidence, Explanation, Match};
+use portcullis_text::{Content, PartId, Scores, Surface, Window};
+use std::time::{Duration, Instant};
+
+/// What detectors saw in one text.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    /// Scored windows.
+    pub(crate) windows: Vec<Window>,
+    /// Pattern matches.
+    pub(crate) matches: Vec<Match>,
+}
+
+impl Sight {
+    /// What the policy says about it.
+    #[must_use]
+    pub(crate) fn decide(&self, engine: &Engine) -> Decision {
+        engine.decide(&self.evidence())
+    }
+
+    /// Every row of the policy beside what it was compared with.
+    #[must_use]
+    pub(crate) fn explain(&self, engine: &Engine) -> Explanation {
+        engine.explain(&self.evidence())
+    }
+
+    /// The largest score per category.
+    #[must_use]
+    pub(crate) fn scores(&self) -> Scores {
+        self.windows
+            .iter()
+            .fold(Scores::ZERO, |peak, window| peak.max(&window.scores))
+    }
+
+    const fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            windows: self.windows.as_slice(),
+            matches: self.matches.as_slice(),
+        }
+    }
+}
+
+/// Looks at one text with patterns and a classifier.
+///
+/// # Errors
+/// The classifier's [`Failure`].
+pub(crate) async fn look(
+    classifier: &dyn Classifier,
+    engine: &Engine,
+    surface: Surface,
+    text: &str,
+) -> Result<Sight, Failure> {
+    let part = PartId(0);
+    let segment = Segment {
+        part,
+        surface,
+        start: 0,
+        content: Content::from(text),
+    };
+    let job = Job {
+        segments: vec![segment],
+        context: None,
+        unit: Unit::Text,
+        tenant: 0,
+        deadline: Instant::now() + Duration::from_secs(60),
+        class: Class::Bulk,
+    };
+    let verdict = classifier.submit(job)?.await?;
+    let matches = engine.find_patterns(part, surface, text);
+    Ok(Sight {
+        windows: verdict.windows,
+        matches,
+    })
+}

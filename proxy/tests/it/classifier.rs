@@ -1,0 +1,104 @@
+//! A classifier whose verdict is in the text, so that tests do not depend on trained weights.
+
+use portcullis_classifiers::classifier::{
+    Classifier, Failure, Identity, Job, Pending, Promise, Shed, Verdict,
+};
+use portcullis_text::{Category, Detector, Scores, Span, View, Window};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// `murder` is violence, `headache` a medical topic, `despair` self-harm; `explode` panics while scoring,
+/// `silence` never answers, `garbage` gives no numbers.
+#[derive(Debug)]
+pub(crate) struct Keywords {
+    identity: Identity,
+    pub(crate) jobs: AtomicUsize,
+    /// The next time somebody asks what this is, it panics: a bug in a handler.
+    pub(crate) breaks: AtomicBool,
+    unanswered: Mutex<Vec<Promise>>,
+}
+
+impl Keywords {
+    pub(crate) fn new() -> Self {
+        let identity = Identity {
+            detector: Detector::Linear,
+            model: "keywords".to_owned(),
+            digest: "0".repeat(64),
+        };
+        Self {
+            identity,
+            jobs: AtomicUsize::new(0),
+            breaks: AtomicBool::new(false),
+            unanswered: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Jobs that were left without an answer and are still wanted.
+    pub(crate) fn waiting(&self) -> usize {
+        let unanswered = self.unanswered.lock().unwrap();
+        unanswered
+            .iter()
+            .filter(|promise| !promise.is_cancelled())
+            .count()
+    }
+}
+
+fn score(text: &str) -> Scores {
+    let mut scores = [0.0; Category::COUNT];
+    let words = [
+        ("murder", Category::Violence),
+        ("headache", Category::AdviceMedical),
+        ("despair", Category::SelfHarm),
+        ("ignore all rules", Category::Injection),
+    ];
+    for (word, category) in words {
+        if text.to_lowercase().contains(word) {
+            scores[category.index()] = 1.0;
+        }
+    }
+    Scores::new(scores).unwrap()
+}
+
+impl Classifier for Keywords {
+    fn submit(&self, job: Job) -> Result<Pending, Shed> {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        let says = |word: &str| {
+            job.segments
+                .iter()
+                .any(|segment| segment.content.expose().contains(word))
+        };
+        assert!(!says("explode"), "a classifier that panics");
+        if says("silence") {
+            let (promise, pending) = Pending::promise();
+            self.unanswered.lock().unwrap().push(promise);
+            return Ok(pending);
+        }
+        if says("garbage") {
+            return Ok(Pending::ready(Err(Failure::NonFinite)));
+        }
+        if says("no room") {
+            return Err(Shed::QueueFull);
+        }
+        let windows = job.segments.iter().map(|segment| Window {
+            span: Span {
+                part: segment.part,
+                range: segment.start..segment.start + segment.content.len(),
+            },
+            surface: segment.surface,
+            view: View::Raw,
+            detector: Detector::Linear,
+            scores: score(segment.content.expose()),
+        });
+        Ok(Pending::ready(Ok(Verdict {
+            windows: windows.collect(),
+        })))
+    }
+
+    fn identity(&self) -> &Identity {
+        assert!(
+            !self.breaks.swap(false, Ordering::SeqCst),
+            "a handler that panics"
+        );
+        &self.identity
+    }
+}
