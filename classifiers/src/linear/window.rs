@@ -1,8 +1,10 @@
-//! The pieces of a text that are scored: overlapping windows of its raw and folded views.
+//! The pieces of a text that are scored: overlapping windows of its raw and folded views, and of
+//! its readings where it wears a disguise.
 //!
 //! Windows are cut on the views and not on the original, so characters that no reader sees cannot
 //! thin a window out.
 
+use portcullis_text::decoded::{Decoded, decoded};
 use portcullis_text::{View, canonical, canonical::Canonical};
 use std::ops::Range;
 
@@ -19,6 +21,7 @@ const SLACK_BYTES: usize = 32;
 pub(crate) struct Views {
     raw: Canonical,
     folded: Option<Canonical>,
+    readings: Vec<(Decoded, Canonical)>,
 }
 
 /// One window of one view.
@@ -34,29 +37,53 @@ pub(crate) struct Piece<'a> {
 impl Views {
     pub(crate) fn of(text: &str) -> Self {
         let (raw, folded) = canonical::views(text);
-        Self { raw, folded }
+        let weighty = decoded(text).into_iter().filter(Decoded::is_weighty);
+        let readings = weighty.map(|reading| {
+            let folded = canonical::folded(reading.text());
+            (reading, folded)
+        });
+        Self {
+            raw,
+            folded,
+            readings: readings.collect(),
+        }
     }
 
-    /// Every window of every view; at least one.
+    /// Every window of every view and reading; at least one.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let decoded = self.readings.iter().flat_map(|(reading, folded)| {
+            windows(folded).map(|range| Piece {
+                view: reading.view(),
+                text: &folded.text()[range.clone()],
+                origin: reading.original_range(folded.original_range(range)),
+            })
+        });
+        self.as_written().chain(decoded)
+    }
+
+    /// Every window of the raw and folded views: what a model learns from.
+    pub(crate) fn as_written(&self) -> impl Iterator<Item = Piece<'_>> {
         let views = [
             (View::Raw, Some(&self.raw)),
             (View::Folded, self.folded.as_ref()),
         ];
-        views
+        let views = views
             .into_iter()
-            .filter_map(|(view, text)| Some((view, text?)))
-            .flat_map(|(view, canonical)| {
-                Ranges {
-                    text: canonical.text(),
-                    next: Some(0),
-                }
-                .map(move |range| Piece {
-                    view,
-                    text: &canonical.text()[range.clone()],
-                    origin: canonical.original_range(range),
-                })
+            .filter_map(|(view, text)| Some((view, text?)));
+        views.flat_map(|(view, canonical)| {
+            windows(canonical).map(move |range| Piece {
+                view,
+                text: &canonical.text()[range.clone()],
+                origin: canonical.original_range(range),
             })
+        })
+    }
+}
+
+fn windows(canonical: &Canonical) -> Ranges<'_> {
+    Ranges {
+        text: canonical.text(),
+        next: Some(0),
     }
 }
 

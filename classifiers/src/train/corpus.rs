@@ -98,7 +98,7 @@ impl Corpus {
 
     fn push_text(&mut self, text: &Content, scratch: &mut Features) -> Range<u32> {
         let first = self.windows.len() as u32;
-        for piece in Views::of(text.expose()).pieces() {
+        for piece in Views::of(text.expose()).as_written() {
             let begin = self.features.len() as u32;
             let ids = scratch.of(piece.text);
             self.features.extend_from_slice(ids);

@@ -25,7 +25,7 @@ use std::ops::Range;
 /// Name and version of the canonicaliser, part of records and cache keys.
 ///
 /// Any change to what a text becomes changes it; the Unicode tables are pinned by `Cargo.lock`.
-pub const VERSION: &str = "canonical-1";
+pub const VERSION: &str = "canonical-2";
 
 /// One view of a text, with a map from its bytes back to the bytes of the original.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -57,9 +57,16 @@ impl Canonical {
         self.map.is_identity()
     }
 
-    fn copy(&mut self, text: &str, at: usize) {
+    /// Appends text that stands at `at` in the original, byte for byte.
+    pub(crate) fn copy(&mut self, text: &str, at: usize) {
         self.text.push_str(text);
         self.map.copy(text.len(), at);
+    }
+
+    /// Appends text that stands for all of `original` together.
+    pub(crate) fn put(&mut self, text: &str, original: Range<usize>) {
+        self.text.push_str(text);
+        self.map.replace(text.len(), original);
     }
 }
 
@@ -112,9 +119,7 @@ impl Canonical {
         if segment.unchanged {
             self.copy(segment.text, segment.original.start);
         } else {
-            self.text.push_str(segment.text);
-            self.map
-                .replace(segment.text.len(), segment.original.clone());
+            self.put(segment.text, segment.original.clone());
         }
     }
 }

@@ -64,6 +64,39 @@ pub enum View {
     Raw,
     /// Confusable characters folded to plain ones.
     Folded,
+    /// Base64 read as the text it stands for.
+    #[serde(rename = "decoded:base64")]
+    Base64,
+    /// Base32 read as the text it stands for.
+    #[serde(rename = "decoded:base32")]
+    Base32,
+    /// Hexadecimal bytes read as text.
+    #[serde(rename = "decoded:hex")]
+    Hex,
+    /// Character codes in binary, octal or decimal digits read as text.
+    #[serde(rename = "decoded:codes")]
+    Codes,
+    /// Text in tag characters or variation selectors, which show nothing.
+    #[serde(rename = "decoded:hidden")]
+    Hidden,
+    /// Percent signs, entities of HTML and backslash escapes undone, tags taken out.
+    #[serde(rename = "decoded:escapes")]
+    Escapes,
+    /// Letters moved by 13 moved back.
+    #[serde(rename = "decoded:rot13")]
+    Rot13,
+    /// Letters that stood apart put together.
+    #[serde(rename = "decoded:spaced")]
+    Spaced,
+    /// Punctuation within words taken out.
+    #[serde(rename = "decoded:joined")]
+    Joined,
+    /// Digits and symbols that stand for letters read as these.
+    #[serde(rename = "decoded:leet")]
+    Leet,
+    /// Read from the end to the beginning.
+    #[serde(rename = "decoded:reversed")]
+    Reversed,
 }
 
 impl View {
@@ -73,6 +106,17 @@ impl View {
         match self {
             Self::Raw => "raw",
             Self::Folded => "folded",
+            Self::Base64 => "decoded:base64",
+            Self::Base32 => "decoded:base32",
+            Self::Hex => "decoded:hex",
+            Self::Codes => "decoded:codes",
+            Self::Hidden => "decoded:hidden",
+            Self::Escapes => "decoded:escapes",
+            Self::Rot13 => "decoded:rot13",
+            Self::Spaced => "decoded:spaced",
+            Self::Joined => "decoded:joined",
+            Self::Leet => "decoded:leet",
+            Self::Reversed => "decoded:reversed",
         }
     }
 }

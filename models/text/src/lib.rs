@@ -2,11 +2,12 @@
 //!
 //! Nothing here does IO, knows a model, or knows HTTP.
 //! Start with [`Content`] and [`Surface`], then [`Category`], [`Scores`] and [`Finding`];
-//! [`canonical`], [`segment`] and [`pattern`] do the work on characters.
+//! [`canonical`], [`decoded`], [`segment`] and [`pattern`] do the work on characters.
 
 pub mod canonical;
 mod category;
 mod content;
+pub mod decoded;
 mod finding;
 pub mod pattern;
 pub mod segment;

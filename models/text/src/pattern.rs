@@ -23,6 +23,7 @@ mod syntax;
 
 pub use scanner::Scanner;
 
+use crate::decoded::decoded;
 use crate::{PatternId, View, canonical};
 use program::Program;
 use std::fmt;
@@ -136,6 +137,36 @@ impl PatternSet {
         found.append(&mut scanner.finish());
         found.sort_unstable_by_key(PatternMatch::place);
         found
+    }
+
+    /// Every match in a text and in its readings, ordered by place; a range that is found in the
+    /// text as written is not named again for a reading of it.
+    #[must_use]
+    pub fn find_disguised(&self, text: &str) -> Vec<PatternMatch> {
+        let mut found = self.find(text);
+        found.extend(self.find_in_readings(text));
+        found.sort_unstable_by_key(PatternMatch::place);
+        found.dedup_by(|next, first| next.range == first.range && next.id == first.id);
+        found
+    }
+
+    /// Every match in the readings of a text, in no order.
+    #[must_use]
+    pub fn find_in_readings(&self, text: &str) -> Vec<PatternMatch> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let readings = decoded(text).into_iter();
+        readings
+            .flat_map(|reading| {
+                let found = self.find(reading.text()).into_iter();
+                found.map(move |found| PatternMatch {
+                    id: found.id,
+                    range: reading.original_range(found.range),
+                    view: reading.view(),
+                })
+            })
+            .collect()
     }
 
     /// A scanner for a stream. Costs one allocation of a few KiB.

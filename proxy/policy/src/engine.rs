@@ -111,10 +111,11 @@ impl Engine {
         self.on_failure
     }
 
-    /// Where the policy's patterns match in a whole text. Linear in its length.
+    /// Where the policy's patterns match in a whole text, as written and with its disguises taken
+    /// off. Linear in its length.
     #[must_use]
     pub fn find_patterns(&self, part: PartId, surface: Surface, text: &str) -> Vec<Match> {
-        let found = self.patterns.on(surface).find(text);
+        let found = self.patterns.on(surface).find_disguised(text);
         found
             .into_iter()
             .map(|found| located(found, part, surface))

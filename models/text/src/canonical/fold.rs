@@ -144,11 +144,46 @@ fn disguised(c: char) -> Option<&'static str> {
         0x1F150..=0x1F169 => letter(0x1F150), // negative circled
         0x1F170..=0x1F189 => letter(0x1F170), // negative squared
         0x1F1E6..=0x1F1FF => letter(0x1F1E6), // regional indicators
+        0x2801..=0x283D => braille(code - 0x2800),
         0x2776..=0x277F => digit(code - 0x2776),
         0x2780..=0x2789 => digit(code - 0x2780),
         0x278A..=0x2793 => digit(code - 0x278A),
         _ => look_alike(c),
     }
+}
+
+/// The letter of a braille cell, by its dots.
+fn braille(dots: u32) -> Option<&'static str> {
+    const CELLS: [(u32, &str); 26] = [
+        (0x01, "a"),
+        (0x03, "b"),
+        (0x09, "c"),
+        (0x19, "d"),
+        (0x11, "e"),
+        (0x0b, "f"),
+        (0x1b, "g"),
+        (0x13, "h"),
+        (0x0a, "i"),
+        (0x1a, "j"),
+        (0x05, "k"),
+        (0x07, "l"),
+        (0x0d, "m"),
+        (0x1d, "n"),
+        (0x15, "o"),
+        (0x0f, "p"),
+        (0x1f, "q"),
+        (0x17, "r"),
+        (0x0e, "s"),
+        (0x1e, "t"),
+        (0x25, "u"),
+        (0x27, "v"),
+        (0x3a, "w"),
+        (0x2d, "x"),
+        (0x3d, "y"),
+        (0x35, "z"),
+    ];
+    let cell = CELLS.iter().find(|(of, _)| *of == dots);
+    cell.map(|(_, letter)| *letter)
 }
 
 fn digit(idx: u32) -> Option<&'static str> {

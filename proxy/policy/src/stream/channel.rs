@@ -6,7 +6,8 @@ use crate::tally::merge;
 use crate::{Engine, Redaction};
 use portcullis_text::pattern::Scanner;
 use portcullis_text::segment::Grid;
-use portcullis_text::{PartId, Surface};
+use portcullis_text::{PartId, PatternId, Surface};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub(crate) struct Channel {
     pub(crate) tail: Option<CheckId>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) redactions: Vec<Redaction>,
+    /// Matches in disguise that were entered, by pattern and end: windows overlap.
+    pub(crate) disguises: HashSet<(PatternId, usize)>,
     /// Where runs of this channel's bytes begin: in the channel, and in the stream.
     runs: Vec<(usize, u64)>,
     grid: Grid,
@@ -86,6 +89,7 @@ impl Channel {
             tail: None,
             last_check: None,
             redactions: Vec::new(),
+            disguises: HashSet::new(),
             runs: Vec::new(),
             grid: Grid::new(),
             next_grid: config.stride,

@@ -89,9 +89,16 @@ impl Machine {
             if !due || !channel.wants_tail(&self.config) {
                 continue;
             }
-            if let Some(tail) = channel.cut_tail(&self.config) {
+            let Some(tail) = channel.cut_tail(&self.config) else {
+                continue;
+            };
+            if self.disguises(idx, &tail).is_empty() {
                 let id = self.submit(now, idx, CheckKind::Tail, tail);
                 self.channels[idx].tail = Some(id);
+            } else {
+                // What is in it is decided at its grid point.
+                let channel = &mut self.channels[idx];
+                channel.suspect_until = channel.suspect_until.max(tail.range.end);
             }
         }
     }
@@ -274,17 +281,38 @@ impl Machine {
 
     fn enter_matches(&mut self, idx: usize, hits: Vec<PatternMatch>) {
         for hit in hits {
-            let channel = &mut self.channels[idx];
-            let end = hit.range.end;
-            let found = located(hit, channel.part, channel.surface);
-            channel.redactions.extend(redaction(&self.engine, &found));
-            channel.n_pending += 1;
-            let at = channel.position(end.saturating_sub(1)) + 1;
-            if self.enforces() && Action::Redirect <= self.action_of(&found) {
-                self.doom();
-            }
-            self.ledger.enter(found, at, idx);
+            let at = self.channels[idx].position(hit.range.end.saturating_sub(1)) + 1;
+            self.enter_match(idx, hit, at);
         }
+    }
+
+    fn enter_match(&mut self, idx: usize, hit: PatternMatch, at: u64) {
+        let channel = &mut self.channels[idx];
+        let found = located(hit, channel.part, channel.surface);
+        channel.redactions.extend(redaction(&self.engine, &found));
+        channel.n_pending += 1;
+        if self.enforces() && Action::Redirect <= self.action_of(&found) {
+            self.doom();
+        }
+        self.ledger.enter(found, at, idx);
+    }
+
+    /// Matches in the readings of a stretch, at their places in the channel.
+    ///
+    /// The automaton that watches the channel sees the text as written; disguises are taken off
+    /// window by window. A sample skips bytes, which its windows have seen.
+    fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<PatternMatch> {
+        let channel = &self.channels[idx];
+        if stretch.sample.is_some() {
+            return Vec::new();
+        }
+        let patterns = self.engine.patterns.on(channel.surface);
+        let start = stretch.range.start;
+        let mut found = patterns.find_in_readings(&channel.text[stretch.range.clone()]);
+        for hit in &mut found {
+            hit.range = start + hit.range.start..start + hit.range.end;
+        }
+        found
     }
 
     fn action_of(&self, found: &Match) -> Action {
@@ -328,6 +356,14 @@ impl Machine {
 
     fn submit(&mut self, now: Instant, idx: usize, kind: CheckKind, stretch: Stretch) -> CheckId {
         let id = CheckId(self.stats.n_checks.iter().sum());
+        let known = known_at(&self.channels[idx], stretch.range.end, self.clock);
+        if kind != CheckKind::Tail {
+            for hit in self.disguises(idx, &stretch) {
+                if self.channels[idx].disguises.insert((hit.id, hit.range.end)) {
+                    self.enter_match(idx, hit, known);
+                }
+            }
+        }
         let channel = &mut self.channels[idx];
         let Stretch { range, sample } = stretch;
         let text = sample.unwrap_or_else(|| channel.text[range.clone()].to_owned());
@@ -342,8 +378,7 @@ impl Machine {
         };
         if let Some(rank) = rank {
             channel.n_pending += 1;
-            let at = known_at(channel, range.end, self.clock);
-            self.ledger.expect(id, at, rank, idx);
+            self.ledger.expect(id, known, rank, idx);
         }
         let (key, part, surface) = (channel.key, channel.part, channel.surface);
         self.expected.insert(

@@ -1,0 +1,212 @@
+//! Texts in disguise, with the disguise taken off.
+//!
+//! What a model can read it can be asked in: base64, hexadecimal, percent signs, entities, rot13,
+//! `b0mb`, `b o m b`. Each such reading of a text is a view of it, made beside the canonical ones
+//! and mapped back to the original. A view stands only where there is something to take off, so
+//! ordinary text costs one pass for each kind of sign and has none.
+//!
+//! The work is bounded by the length of the text and not by a budget that padding could use up:
+//! a decoder rewrites the whole text in one pass and never makes it longer, and decoders run on
+//! each other's results at most [`MAX_LAYERS`] deep. What is encoded deeper is not read.
+//!
+//! Readings are guesses. They are scored and matched in addition to the text as written, never
+//! instead of it, and a wrong guess gives gibberish that no rule is about.
+
+mod encoded;
+mod escapes;
+mod letters;
+mod likelier;
+
+use crate::View;
+use crate::canonical::{self, Canonical};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many encodings that were put on top of each other are taken off.
+const MAX_LAYERS: usize = 4;
+
+/// One reading of a text.
+#[derive(Clone)]
+pub struct Decoded {
+    view: View,
+    weighty: bool,
+    layer: Arc<Layer>,
+}
+
+/// A text and what it was made from.
+struct Layer {
+    text: Canonical,
+    /// `None` when that is the original itself.
+    below: Option<Arc<Layer>>,
+}
+
+impl Decoded {
+    /// Which disguise was taken off last.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.view
+    }
+
+    /// Whether so much was changed that a classifier may see another text. A hyphen taken out of a
+    /// word is worth looking for patterns in, and no more.
+    #[must_use]
+    pub const fn is_weighty(&self) -> bool {
+        self.weighty
+    }
+
+    /// The reading. Its canonical views have not been taken.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.layer.text.text()
+    }
+
+    /// The bytes of the original that `range` of the reading came from.
+    #[must_use]
+    pub fn original_range(&self, range: Range<usize>) -> Range<usize> {
+        self.layer.original_range(range)
+    }
+}
+
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.text().len();
+        write!(f, "Decoded({}, {len} bytes)", self.view.name())
+    }
+}
+
+impl Layer {
+    const fn canonical(text: Canonical) -> Self {
+        Self { text, below: None }
+    }
+
+    fn original_range(&self, range: Range<usize>) -> Range<usize> {
+        let below = self.text.original_range(range);
+        match &self.below {
+            Some(layer) => layer.original_range(below),
+            None => below,
+        }
+    }
+}
+
+/// A decoder: the text without one disguise, or nothing when it wears none.
+type Decoder = fn(&str) -> Option<Reading>;
+
+/// What a decoder made of a text.
+struct Reading {
+    view: View,
+    text: Canonical,
+    weighty: bool,
+}
+
+impl Reading {
+    fn weighty(view: View, text: Canonical) -> Self {
+        Self {
+            view,
+            text,
+            weighty: true,
+        }
+    }
+}
+
+/// Every reading of a text that differs from the text.
+#[must_use]
+pub fn decoded(text: &str) -> Vec<Decoded> {
+    let mut found = Found(Vec::new());
+    if text.is_ascii() {
+        found.read_letters(text, None);
+        found.unwrap(text, None);
+    } else {
+        // Decoders know ASCII only, so other characters for it are taken off first. Encodings
+        // depend on case, which the folded view does not keep of all of them.
+        let folded = Arc::new(Layer::canonical(canonical::folded(text)));
+        found.read_letters(folded.text.text(), Some(&folded));
+        for hidden in escapes::hidden(text) {
+            found.take(hidden, None);
+        }
+        let raw = Arc::new(Layer::canonical(canonical::raw(text)));
+        found.unwrap(raw.text.text(), Some(&raw));
+    }
+    if text.contains(|c| matches!(c, '\u{202d}' | '\u{202e}' | '\u{2066}' | '\u{2067}')) {
+        found.take(letters::reversed(text), None);
+    }
+    found.0
+}
+
+struct Found(Vec<Decoded>);
+
+impl Found {
+    /// Takes encodings off until none is left, and reads the letters of what is inside.
+    fn unwrap(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
+        let mut innermost: Option<Arc<Layer>> = None;
+        for _ in 0..MAX_LAYERS {
+            let below = innermost.as_ref().or(layer);
+            let current = innermost.as_ref().map_or(text, |layer| layer.text.text());
+            let Some(reading) = unwrap(current) else {
+                break;
+            };
+            innermost = Some(self.take(reading, below));
+        }
+        if let Some(layer) = innermost {
+            let text = layer.text.text();
+            if text.is_ascii() {
+                return self.read_letters(text, Some(&layer));
+            }
+            let folded = Arc::new(Layer {
+                text: canonical::folded(text),
+                below: Some(layer),
+            });
+            self.read_letters(folded.text.text(), Some(&folded));
+        }
+    }
+
+    /// Letters that stand apart or moved; on top of either, those that are written as digits.
+    fn read_letters(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
+        for decoder in [
+            letters::spaced as Decoder,
+            letters::spaced_after_article,
+            letters::joined,
+        ] {
+            if let Some(reading) = decoder(text) {
+                let layer = self.take(reading, layer);
+                self.read_leet(layer.text.text(), Some(&layer));
+            }
+        }
+        self.read_leet(text, layer);
+        for reading in likelier::rot13(text)
+            .into_iter()
+            .chain(likelier::backwards(text))
+        {
+            self.take(reading, layer);
+        }
+        if letters::speaks_of_reversal(text) {
+            self.take(letters::reversed(text), layer);
+        }
+    }
+
+    fn read_leet(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
+        for reading in letters::leet(text) {
+            self.take(reading, layer);
+        }
+    }
+
+    fn take(&mut self, reading: Reading, below: Option<&Arc<Layer>>) -> Arc<Layer> {
+        let layer = Arc::new(Layer {
+            text: reading.text,
+            below: below.cloned(),
+        });
+        self.0.push(Decoded {
+            view: reading.view,
+            weighty: reading.weighty,
+            layer: Arc::clone(&layer),
+        });
+        layer
+    }
+}
+
+fn unwrap(text: &str) -> Option<Reading> {
+    escapes::undo(text).or_else(|| encoded::decode(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! Runs of characters that encode bytes: base64, base32, hexadecimal, binary and decimal.
+//!
+//! A run counts as encoded when its bytes are text: UTF-8 (or UTF-16 of ASCII), mostly letters,
+//! without control characters. A word of six letters passes for base64 of such by chance less than
+//! once in 200 times, and then reads as gibberish.
+
+use super::Reading;
+use crate::View;
+use crate::canonical::Canonical;
+use data_encoding::{BASE32_NOPAD, Encoding, Specification};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// Shortest encoded run, in characters without padding.
+const MIN_RUN: usize = 6;
+
+/// From this length on a run is searched for text that does not fill it.
+const LONG_RUN: usize = 16;
+
+/// Shortest text that counts when found so, in bytes.
+const MIN_STRETCH: usize = 8;
+
+/// The text with encoded runs decoded in place.
+pub(super) fn decode(text: &str) -> Option<Reading> {
+    let bytes = text.as_bytes();
+    let mut out = Canonical::default();
+    let mut first = None;
+    let (mut at, mut copied) = (0, 0);
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+            continue;
+        }
+        let word = word_len(&bytes[at..]);
+        let Some(run) = read_run(&text[at..], word) else {
+            at += word;
+            continue;
+        };
+        first.get_or_insert(run.view);
+        out.copy(&text[copied..at + run.range.start], copied);
+        out.put(&run.text, at + run.range.start..at + run.range.end);
+        at += run.range.end;
+        copied = at;
+    }
+    out.copy(&text[copied..], copied);
+    first.map(|view| Reading::weighty(view, out))
+}
+
+/// What a run of the text stands for.
+struct Run {
+    view: View,
+    text: String,
+    /// Its bytes, from where it was looked for.
+    range: Range<usize>,
+}
+
+/// Letters and digits, and the signs that base64 has beside them.
+fn word_len(bytes: &[u8]) -> usize {
+    let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(*byte);
+    let len = bytes.iter().take_while(is_word).count();
+    // A hyphen at the end belongs to the sentence, or closes a run of UTF-7.
+    let is_hyphen = |byte: &&u8| matches!(byte, b'-' | b'_');
+    len - bytes[..len].iter().rev().take_while(is_hyphen).count()
+}
+
+fn read_run(text: &str, word: usize) -> Option<Run> {
+    let bytes = text.as_bytes();
+    if bytes[0].is_ascii_digit() || is_hex_pair(bytes) {
+        let found = groups(text, 8, 2, View::Codes, 3)
+            .or_else(|| groups(text, 3, 8, View::Codes, 4))
+            .or_else(|| decimals(text))
+            .or_else(|| groups(text, 2, 16, View::Hex, 4));
+        if found.is_some() {
+            return found;
+        }
+    }
+    if word < MIN_RUN && word != 4 {
+        return None;
+    }
+    base32(&text[..word]).or_else(|| base64(text, word))
+}
+
+fn is_hex_pair(bytes: &[u8]) -> bool {
+    let pair = bytes.get(..2);
+    pair.is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Bytes as groups of digits that stand together or apart, each perhaps behind `0x` or `\x`.
+fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Option<Run> {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
+    let mut decoded = Vec::new();
+    let (mut at, mut end) = (0, 0);
+    loop {
+        let prefixed = matches!(bytes.get(at..at + 2), Some(b"0x" | b"0b" | b"\\x"));
+        at += if prefixed { 2 } else { 0 };
+        let Some(group) = bytes.get(at..at + digits) else {
+            break;
+        };
+        if !group.iter().all(is_digit) {
+            break;
+        }
+        decoded.push(u8::from_str_radix(&text[at..at + digits], radix).ok()?);
+        at += digits;
+        end = at;
+        at += separator_len(&bytes[at..]);
+    }
+    // A number that goes on is no group.
+    if bytes.get(end).is_some_and(is_digit) {
+        return None;
+    }
+    let text = (min <= decoded.len()).then(|| readable(&decoded))??;
+    Some(Run {
+        view,
+        text,
+        range: 0..end,
+    })
+}
+
+fn separator_len(bytes: &[u8]) -> usize {
+    let is_separator = |byte: &&u8| b" ,;:-\n\r\t".contains(*byte);
+    bytes.iter().take(2).take_while(is_separator).count()
+}
+
+/// Four or more decimal codes of ASCII characters, apart.
+fn decimals(text: &str) -> Option<Run> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::new();
+    let (mut at, mut end) = (0, 0);
+    loop {
+        let n_digits = bytes[at..]
+            .iter()
+            .take(4)
+            .take_while(|byte| byte.is_ascii_digit());
+        let n_digits = n_digits.count();
+        let code = text[at..at + n_digits].parse::<u8>().unwrap_or(0);
+        if !(b' '..=b'~').contains(&code) {
+            break;
+        }
+        decoded.push(code);
+        at += n_digits;
+        end = at;
+        let separator = separator_len(&bytes[at..]);
+        if separator == 0 {
+            break;
+        }
+        at += separator;
+    }
+    let text = (4 <= decoded.len()).then(|| readable(&decoded))??;
+    Some(Run {
+        view: View::Codes,
+        text,
+        range: 0..end,
+    })
+}
+
+fn base32(word: &str) -> Option<Run> {
+    let bytes = word.as_bytes();
+    let is_upper = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(byte));
+    let is_lower = bytes
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(byte));
+    if word.len() < MIN_RUN || !(is_upper || is_lower) {
+        return None;
+    }
+    // A length that no number of bytes gives cannot be decoded; its last digits are left.
+    let whole = [0, 0, 2, 2, 4, 5, 5, 7][bytes.len() % 8] + bytes.len() / 8 * 8;
+    let decoded = BASE32_NOPAD
+        .decode(&bytes.to_ascii_uppercase()[..whole])
+        .ok()?;
+    Some(Run {
+        view: View::Base32,
+        text: readable(&decoded)?,
+        range: 0..bytes.len(),
+    })
+}
+
+/// Both alphabets in one, without padding, whatever the unused bits say.
+static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
+    let mut specification = Specification::new();
+    specification
+        .symbols
+        .push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+    specification.translate.from.push_str("-_");
+    specification.translate.to.push_str("+/");
+    specification.check_trailing_bits = false;
+    specification.encoding().ok()
+});
+
+fn base64(text: &str, word: usize) -> Option<Run> {
+    let encoding = BASE64.as_ref()?;
+    let (run, end) = joined_lines(text, word);
+    if run.len() < MIN_RUN {
+        return None;
+    }
+    // The run may begin within a group, where a window cuts it or a word stands before it.
+    let starts = if run.len() < LONG_RUN { 0..1 } else { 0..4 };
+    starts.into_iter().find_map(|start| {
+        let run = &run[start..];
+        // Most words end here: a group decodes to three bytes that are no text.
+        let is_text =
+            |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace() || *byte == 0;
+        let head = encoding.decode(run.get(..4)?).ok()?;
+        if run.len() < LONG_RUN && !head.iter().all(is_text) {
+            return None;
+        }
+        let whole = run.len() - usize::from(run.len() % 4 == 1);
+        let decoded = encoding.decode(&run[..whole]).ok()?;
+        let text = readable(&decoded).or_else(|| longest_text(&decoded))?;
+        Some(Run {
+            view: View::Base64,
+            text,
+            range: start..end,
+        })
+    })
+}
+
+/// The longest readable stretch of a long run's bytes, when something else stands around it.
+fn longest_text(bytes: &[u8]) -> Option<String> {
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    let stretches = bytes.split(|byte| !is_text(byte));
+    let longest = stretches.max_by_key(|stretch| stretch.len())?;
+    (MIN_STRETCH <= longest.len()).then(|| readable(longest))?
+}
+
+/// The run's characters over as many lines or groups as it has, and where it ends with its padding.
+fn joined_lines(text: &str, word: usize) -> (Vec<u8>, usize) {
+    let bytes = text.as_bytes();
+    let mut run = bytes[..word].to_vec();
+    let mut end = word;
+    while run.len() % word == 0 && word % 4 == 0 {
+        let break_len = match &bytes[end..] {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b' ', ..] => 1,
+            _ => 0,
+        };
+        let line = word_len(&bytes[end + break_len..]);
+        if break_len == 0 || line == 0 || word < line {
+            break;
+        }
+        run.extend_from_slice(&bytes[end + break_len..end + break_len + line]);
+        end += break_len + line;
+    }
+    let padding = bytes[end..]
+        .iter()
+        .take(2)
+        .take_while(|byte| **byte == b'=');
+    end += padding.count();
+    (run, end)
+}
+
+/// The bytes as text, when they are text.
+fn readable(bytes: &[u8]) -> Option<String> {
+    let narrow: Vec<u8>;
+    let is_wide = |from: usize| bytes.iter().skip(from).step_by(2).all(|byte| *byte == 0);
+    let bytes = if 4 <= bytes.len() && (is_wide(0) || is_wide(1)) {
+        let from = usize::from(is_wide(0));
+        narrow = bytes.iter().copied().skip(from).step_by(2).collect();
+        &narrow
+    } else {
+        bytes
+    };
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
+    };
+    let is_text = |c: &char| !c.is_control() || c.is_whitespace();
+    let text: String = valid.chars().take_while(is_text).collect();
+    let n_chars = text.chars().count();
+    let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    // What is encoded once more consists of these too.
+    let is_sign = |c: &char| c.is_alphanumeric() || " =+/%\\&".contains(*c);
+    let n_signs = text.chars().filter(is_sign).count();
+    // A few bytes that do not fit are the end of a window or of another alphabet.
+    let is_most = bytes.len() <= text.len() + 2 || 24 <= text.len();
+    (4 <= n_chars && is_most && n_chars <= 3 * n_letters && 3 * n_chars <= 4 * n_signs)
+        .then_some(text)
+}

@@ -1,0 +1,221 @@
+//! Escapes of URLs, HTML, programming languages, mail and terminals, tags within words, and text
+//! written in characters that show nothing.
+
+use super::Reading;
+use crate::View;
+use crate::canonical::Canonical;
+
+/// Longest tag that is taken out.
+const MAX_TAG: usize = 256;
+
+/// Longest name of an entity, `&` and `;` included.
+const MAX_ENTITY: usize = 36;
+
+/// The text with escapes undone and tags taken out.
+pub(super) fn undo(text: &str) -> Option<Reading> {
+    let is_sign = |byte: &u8| matches!(byte, b'%' | b'&' | b'\\' | b'<' | b'=' | b'U' | 0x1b);
+    if !text.as_bytes().iter().any(is_sign) {
+        return None;
+    }
+    let mut out = Canonical::default();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(skip) = text.as_bytes()[at..].iter().position(is_sign) {
+        at += skip;
+        let Some((undone, len)) = undone(&text[at..]) else {
+            at += 1;
+            continue;
+        };
+        out.copy(&text[copied..at], copied);
+        out.put(&undone, at..at + len);
+        at += len;
+        copied = at;
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading::weighty(View::Escapes, out))
+}
+
+/// What stands at the start, and the bytes that it takes there.
+fn undone(text: &str) -> Option<(String, usize)> {
+    match text.as_bytes().first()? {
+        b'%' => bytes_behind(text, "%", 1),
+        b'=' => bytes_behind(text, "=", 3),
+        b'&' => entity(text),
+        b'\\' => bytes_behind(text, "\\x", 1)
+            .or_else(|| code_point(text, "\\u{", Some('}')))
+            .or_else(|| units(text))
+            .or_else(|| code_point(text, "\\U", None))
+            .or_else(|| octal(text)),
+        b'U' => code_point(text, "U+", None),
+        0x1b => terminal(text).map(|len| (String::new(), len)),
+        _ => tag(text).map(|len| (String::new(), len)),
+    }
+}
+
+/// A run of at least `min` bytes written as `prefix` and two hexadecimal digits each.
+fn bytes_behind(text: &str, prefix: &str, min: usize) -> Option<(String, usize)> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(digits) = rest.strip_prefix(prefix) {
+        let Some(byte) = digits
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+        else {
+            break;
+        };
+        bytes.push(byte);
+        rest = &digits[2..];
+    }
+    let decoded = String::from_utf8(bytes).ok()?;
+    (min <= decoded.len()).then(|| (decoded, text.len() - rest.len()))
+}
+
+/// A run of `\uXXXX`, with surrogate pairs.
+fn units(text: &str) -> Option<(String, usize)> {
+    let mut units = Vec::new();
+    let mut rest = text;
+    while let Some(digits) = rest.strip_prefix("\\u") {
+        let Some(unit) = digits
+            .get(..4)
+            .and_then(|hex| u16::from_str_radix(hex, 16).ok())
+        else {
+            break;
+        };
+        units.push(unit);
+        rest = &digits[4..];
+    }
+    let decoded = String::from_utf16(&units).ok()?;
+    (!decoded.is_empty()).then(|| (decoded, text.len() - rest.len()))
+}
+
+/// One code point of up to 8 hexadecimal digits behind a prefix.
+fn code_point(text: &str, prefix: &str, close: Option<char>) -> Option<(String, usize)> {
+    let digits = text.strip_prefix(prefix)?;
+    let n_digits = digits
+        .bytes()
+        .take(8)
+        .take_while(u8::is_ascii_hexdigit)
+        .count();
+    let code = u32::from_str_radix(&digits[..n_digits], 16).ok()?;
+    let decoded = char::from_u32(code)?.to_string();
+    let closed = close.is_none_or(|close| digits[n_digits..].starts_with(close));
+    let len = prefix.len() + n_digits + usize::from(close.is_some());
+    (closed && 2 <= n_digits).then_some((decoded, len))
+}
+
+/// A named or numbered entity of HTML, with or without its semicolon.
+fn entity(text: &str) -> Option<(String, usize)> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'#');
+    let name = text.bytes().skip(1).take(MAX_ENTITY);
+    let mut len = 1 + name.take_while(is_name).count();
+    if text[len..].starts_with(';') {
+        len += 1;
+    }
+    let decoded = htmlize::unescape(&text[..len]);
+    (decoded != text[..len]).then(|| (decoded.into_owned(), len))
+}
+
+/// The length of a tag or comment of HTML.
+fn tag(text: &str) -> Option<usize> {
+    if text.starts_with("<!--") {
+        return text.find("-->").map(|at| at + 3);
+    }
+    let inner = &text.as_bytes()[1..text.len().min(MAX_TAG)];
+    let name = inner.strip_prefix(b"/").unwrap_or(inner);
+    let end = inner.iter().position(|byte| matches!(byte, b'<' | b'>'))?;
+    let closes = inner[end] == b'>' && name.first().is_some_and(u8::is_ascii_alphabetic);
+    closes.then_some(end + 2)
+}
+
+/// A run of `\` and three octal digits.
+fn octal(text: &str) -> Option<(String, usize)> {
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some(digits) = rest.strip_prefix('\\') {
+        let Some(byte) = digits
+            .get(..3)
+            .and_then(|octal| u8::from_str_radix(octal, 8).ok())
+        else {
+            break;
+        };
+        bytes.push(byte);
+        rest = &digits[3..];
+    }
+    let decoded = String::from_utf8(bytes).ok()?;
+    (!decoded.is_empty()).then(|| (decoded, text.len() - rest.len()))
+}
+
+/// The length of a control sequence of a terminal, such as a colour.
+fn terminal(text: &str) -> Option<usize> {
+    let parameters = text.as_bytes().strip_prefix(b"\x1b[")?;
+    let n_parameters = parameters
+        .iter()
+        .take_while(|byte| matches!(byte, b' '..=b'?'));
+    Some(2 + n_parameters.count() + 1)
+        .filter(|len| *len <= text.len() && text.is_char_boundary(*len))
+}
+
+/// Texts written in tag characters, and in variation selectors that stand for bytes.
+pub(super) fn hidden(text: &str) -> Vec<Reading> {
+    let tags = rewritten(
+        text,
+        |run| {
+            let letters = run.chars().filter_map(|c| {
+                let code = u32::from(c).checked_sub(0xe0000)?;
+                u8::try_from(code).ok().map(char::from)
+            });
+            letters.filter(char::is_ascii).collect()
+        },
+        |c| matches!(c, '\u{e0020}'..='\u{e007e}'),
+    );
+    let selectors = rewritten(
+        text,
+        |run| {
+            let bytes: Vec<u8> = run.chars().filter_map(selected).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        },
+        |c| selected(c).is_some(),
+    );
+    tags.into_iter().chain(selectors).collect()
+}
+
+/// The byte that a variation selector is used for.
+fn selected(c: char) -> Option<u8> {
+    let code = u32::from(c);
+    let byte = match code {
+        0xfe00..=0xfe0f => code - 0xfe00,
+        0xe0100..=0xe01ef => code - 0xe0100 + 16,
+        _ => return None,
+    };
+    u8::try_from(byte).ok()
+}
+
+/// Runs of at least three characters of a kind, read.
+fn rewritten(
+    text: &str,
+    read: impl Fn(&str) -> String,
+    is_kind: impl Fn(char) -> bool,
+) -> Option<Reading> {
+    const MIN_RUN: usize = 3;
+    let mut out = Canonical::default();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(skip) = text[at..].find(&is_kind) {
+        let start = at + skip;
+        let len = text[start..]
+            .find(|c| !is_kind(c))
+            .unwrap_or(text.len() - start);
+        at = start + len;
+        if MIN_RUN <= text[start..at].chars().count() {
+            out.copy(&text[copied..start], copied);
+            out.put(&read(&text[start..at]), start..at);
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading::weighty(View::Hidden, out))
+}

@@ -1,0 +1,259 @@
+//! Letters that stand apart, letters written as digits and symbols, and letters backwards.
+
+use super::Reading;
+use crate::View;
+use crate::canonical::Canonical;
+
+/// Single letters in a row that count as a word pulled apart.
+const MIN_APART: usize = 3;
+
+/// Longest gap between two letters of such a word, in characters: `"b" + "o"`.
+const MAX_GAP: usize = 6;
+
+/// Most characters that are taken out between two letters of a word.
+const MAX_SIGNS: usize = 4;
+
+/// `b o m b` as `bomb`. A gap wider than the first one of its row stands between words.
+pub(super) fn spaced(text: &str) -> Option<Reading> {
+    pulled_together(text, false)
+}
+
+/// As [`spaced`], with a row's first letter a word of its own where it is one: `a b o m b`.
+pub(super) fn spaced_after_article(text: &str) -> Option<Reading> {
+    pulled_together(text, true)
+}
+
+fn pulled_together(text: &str, article: bool) -> Option<Reading> {
+    let mut out = Canonical::default();
+    let mut copied = 0;
+    for row in rows(text) {
+        let first = row[0].at;
+        if article && !text[first..].starts_with(['a', 'A', 'i', 'I']) {
+            continue;
+        }
+        out.copy(&text[copied..first], copied);
+        copied = first;
+        for (idx, letter) in row.iter().enumerate() {
+            if 0 < idx && (row[1].gap < letter.gap || (article && idx == 1)) {
+                out.put(" ", copied..letter.at);
+            }
+            copied = letter.at + letter.len;
+            out.copy(&text[letter.at..copied], letter.at);
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading::weighty(View::Spaced, out))
+}
+
+/// A letter that stands alone.
+#[derive(Clone, Copy)]
+struct Letter {
+    at: usize,
+    len: usize,
+    /// Characters since the one before it in its row.
+    gap: usize,
+}
+
+/// Rows of at least [`MIN_APART`] letters that stand apart.
+fn rows(text: &str) -> Vec<Vec<Letter>> {
+    let (mut all, mut row): (Vec<Vec<Letter>>, Vec<Letter>) = (Vec::new(), Vec::new());
+    let (mut word, mut gap) = (0, 0);
+    let mut close = |row: &mut Vec<Letter>| {
+        let closed = std::mem::take(row);
+        if MIN_APART <= closed.len() {
+            all.push(closed);
+        }
+    };
+    for (at, c) in text.char_indices() {
+        if !c.is_alphanumeric() {
+            gap = if word == 0 { gap + 1 } else { 1 };
+            word = 0;
+            continue;
+        }
+        word += 1;
+        if word == 1 {
+            if MAX_GAP < gap {
+                close(&mut row);
+            }
+            let len = c.len_utf8();
+            row.push(Letter { at, len, gap });
+        } else if word == 2 {
+            // It was no letter but a word, and parts what stands before it from what follows.
+            row.pop();
+            close(&mut row);
+        }
+    }
+    close(&mut row);
+    all
+}
+
+/// `bo-mb` and `b**om**b` as `bomb`: what is neither letter nor space between two letters is taken
+/// out, and so is the end of a line.
+pub(super) fn joined(text: &str) -> Option<Reading> {
+    let mut out = Canonical::default();
+    let mut copied = 0;
+    let (mut end_of_letters, mut n_signs) = (None, 0);
+    for (at, c) in text.char_indices() {
+        if c.is_alphanumeric() {
+            if let Some(end) = end_of_letters
+                && (1..=MAX_SIGNS).contains(&n_signs)
+            {
+                out.copy(&text[copied..end], copied);
+                copied = at;
+            }
+            (end_of_letters, n_signs) = (Some(at + c.len_utf8()), 0);
+        } else if c.is_whitespace() && !matches!(c, '\n' | '\r') {
+            end_of_letters = None;
+        } else {
+            n_signs += 1;
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading {
+        view: View::Joined,
+        text: out,
+        weighty: false,
+    })
+}
+
+/// `b0mb` as `bomb`, once for each of the two letters that some signs stand for; and letters that
+/// stand three times or more in a row once; and a word of doubled letters with each of them once.
+pub(super) fn leet(text: &str) -> Vec<Reading> {
+    let first = rewritten(text, letter_of);
+    let has_other = text.bytes().any(|byte| other_letter_of(byte).is_some());
+    let second = has_other.then(|| {
+        rewritten(text, |byte| {
+            other_letter_of(byte).or_else(|| letter_of(byte))
+        })
+    });
+    first.into_iter().chain(second.flatten()).collect()
+}
+
+const fn letter_of(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'0' => b'o',
+        b'1' | b'!' => b'i',
+        b'3' => b'e',
+        b'4' | b'@' => b'a',
+        b'5' | b'$' => b's',
+        b'6' | b'9' => b'g',
+        b'7' | b'+' => b't',
+        b'8' => b'b',
+        b'|' => b'l',
+        _ => return None,
+    })
+}
+
+const fn other_letter_of(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'1' | b'!' => b'l',
+        b'|' => b'i',
+        b'6' => b'b',
+        _ => return None,
+    })
+}
+
+fn rewritten(text: &str, letter_of: impl Fn(u8) -> Option<u8>) -> Option<Reading> {
+    let bytes = text.as_bytes();
+    let mut out = Canonical::default();
+    let (mut copied, mut at, mut weighty) = (0, 0, false);
+    while at < bytes.len() {
+        let word = bytes[at..]
+            .iter()
+            .take_while(|byte| is_leet(**byte))
+            .count();
+        let word = trimmed(&bytes[at..at + word]);
+        if let Some(changed) = plain(word, &letter_of) {
+            out.copy(&text[copied..at], copied);
+            out.put(&changed.text, at..at + word.len());
+            copied = at + word.len();
+            weighty |= changed.weighty;
+        }
+        at += word.len().max(1);
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading {
+        view: View::Leet,
+        text: out,
+        weighty,
+    })
+}
+
+const fn is_leet(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'@' | b'$' | b'!' | b'|' | b'+')
+}
+
+/// Signs at the end of a word are what they are.
+fn trimmed(word: &[u8]) -> &[u8] {
+    let end = word.iter().rposition(u8::is_ascii_alphanumeric);
+    end.map_or(word, |end| &word[..=end])
+}
+
+struct Plain {
+    text: String,
+    weighty: bool,
+}
+
+/// A word in letters, when it has letters and something that stands for one.
+fn plain(word: &[u8], letter_of: &impl Fn(u8) -> Option<u8>) -> Option<Plain> {
+    let has_sign = word.iter().any(|byte| letter_of(*byte).is_some());
+    let has_run = word
+        .windows(3)
+        .any(|three| three[0] == three[1] && three[1] == three[2]);
+    let runs = || word.chunk_by(|one, next| one == next);
+    let is_doubled = 6 <= word.len() && runs().all(|run| run.len() % 2 == 0);
+    if word.len() < 3
+        || !(has_sign || has_run || is_doubled)
+        || !word.iter().any(u8::is_ascii_alphabetic)
+    {
+        return None;
+    }
+    let mut letters = String::with_capacity(word.len());
+    for run in runs() {
+        let letter = char::from(letter_of(run[0]).unwrap_or(run[0]));
+        let n_times = match run.len() {
+            len if is_doubled => len / 2,
+            len if 3 <= len => 1,
+            len => len,
+        };
+        letters.extend(std::iter::repeat_n(letter, n_times));
+    }
+    let between = |three: &[u8]| {
+        let [before, sign, after] = three else {
+            return false;
+        };
+        before.is_ascii_alphabetic() && !sign.is_ascii_alphabetic() && after.is_ascii_alphabetic()
+    };
+    Some(Plain {
+        text: letters,
+        weighty: word.windows(3).any(between),
+    })
+}
+
+/// Whether a text says that something is to be read backwards.
+pub(super) fn speaks_of_reversal(text: &str) -> bool {
+    const WORDS: [&str; 3] = ["revers", "backward", "right to left"];
+    let bytes = text.as_bytes();
+    WORDS.iter().any(|word| {
+        bytes
+            .windows(word.len())
+            .any(|at| at.eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// The text from its end to its beginning. Any part of it stands for the whole.
+pub(super) fn reversed(text: &str) -> Reading {
+    let mut out = Canonical::default();
+    let backwards: String = text.chars().rev().collect();
+    out.put(&backwards, 0..text.len());
+    Reading::weighty(View::Reversed, out)
+}
