@@ -17,6 +17,7 @@ mod dialect;
 mod edit;
 mod error;
 mod exchange;
+mod form;
 mod guard;
 mod json;
 mod media;

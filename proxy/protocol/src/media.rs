@@ -2,6 +2,7 @@
 
 use crate::ParseError;
 use crate::exchange::Reason;
+use crate::form::{is_base64, is_opaque};
 use crate::json::Value;
 use crate::walk::Walk;
 
@@ -28,7 +29,8 @@ pub(crate) fn audio(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError>
     if !value.is_string() {
         return walk.everything(value);
     }
-    walk.gap_by_rule(Reason::Audio, "audio")
+    walk.gap_by_rule(Reason::Audio, "audio")?;
+    inline_data(walk, value)
 }
 
 /// The media type of a `data:` address in lower case; `Some("")` where it names none.
@@ -51,7 +53,7 @@ fn is_web_address(url: &str) -> bool {
     has_scheme && !url.contains(char::is_whitespace)
 }
 
-/// Base64 of something that was reported already or says nothing; anything else is text.
+/// Base64 of something that was reported already; anything else is text.
 pub(crate) fn base64(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
     match value.as_str() {
         Some(text) if is_base64(&text) => Ok(()),
@@ -73,10 +75,10 @@ pub(crate) fn inline_data(walk: &mut Walk, value: Value<'_>) -> Result<(), Parse
     }
 }
 
-fn is_base64(text: &str) -> bool {
-    let is_digit = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n')
-    };
-    text.bytes().all(is_digit)
+/// A signature: it proves who wrote the text beside it and says nothing itself.
+pub(crate) fn signature(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    match value.as_str() {
+        Some(text) if is_opaque(&text) => Ok(()),
+        _ => walk.everything(value),
+    }
 }

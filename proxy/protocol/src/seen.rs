@@ -4,9 +4,9 @@
 //! identifier can be left out, and only where the dialect says that nothing else stands there.
 
 use crate::exchange::Reason;
+use crate::form::{is_base64, is_identifier, is_name, is_opaque};
 use crate::json::{Kind, Value};
 use crate::stream::{Channel, StreamError};
-use crate::walk::is_identifier;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -101,31 +101,67 @@ impl<'d> Seen<'d> {
 
     /// Every string below, keys too unless they are identifiers.
     pub(crate) fn strings(&mut self, choice: u32, channel: Channel, value: Value<'d>) {
-        self.texts(choice, channel, value, false);
+        self.texts(choice, channel, value, |_| false);
     }
 
     /// The same, and values that are identifiers are left out as well.
     pub(crate) fn counts(&mut self, choice: u32, name: &str, value: Value<'d>) {
-        self.texts(choice, Channel::of_field(name), value, true);
+        self.idents(choice, Channel::of_field(name), value);
     }
 
-    fn texts(&mut self, choice: u32, channel: Channel, value: Value<'d>, counts: bool) {
+    /// The same, on a channel of its own.
+    pub(crate) fn idents(&mut self, choice: u32, channel: Channel, value: Value<'d>) {
+        self.texts(choice, channel, value, is_identifier);
+    }
+
+    /// The name of a model, which can hold many words.
+    pub(crate) fn name(&mut self, choice: u32, name: &str, value: Value<'d>) {
+        self.texts(choice, Channel::of_field(name), value, is_name);
+    }
+
+    /// Bytes that cannot be screened: they are reported, and screened all the same where they have
+    /// not the form of base64.
+    pub(crate) fn opaque(
+        &mut self,
+        choice: u32,
+        channel: Channel,
+        reason: Reason,
+        value: Value<'d>,
+    ) {
+        let is_bytes = if reason == Reason::Opaque {
+            is_opaque
+        } else {
+            is_base64
+        };
+        if value.is_string() {
+            self.unscreened.push(reason);
+        }
+        self.texts(choice, channel, value, is_bytes);
+    }
+
+    fn texts(
+        &mut self,
+        choice: u32,
+        channel: Channel,
+        value: Value<'d>,
+        may_pass: fn(&str) -> bool,
+    ) {
         match value.kind() {
             Kind::String(_) => {
                 let text = value.as_str().unwrap_or_default();
-                if !(text.is_empty() || counts && is_identifier(&text)) {
+                if !(text.is_empty() || may_pass(&text)) {
                     self.push(choice, channel, text, Place::Literal(value.span()));
                 }
             }
             Kind::Array => {
                 value
                     .items()
-                    .for_each(|item| self.texts(choice, channel, item, counts));
+                    .for_each(|item| self.texts(choice, channel, item, may_pass));
             }
             Kind::Object => {
                 for (key, value) in value.members() {
                     self.key(choice, channel, key);
-                    self.texts(choice, channel, value, counts);
+                    self.texts(choice, channel, value, may_pass);
                 }
             }
             Kind::Null | Kind::Bool(_) | Kind::Number => {}

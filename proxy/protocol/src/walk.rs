@@ -2,11 +2,13 @@
 //!
 //! A dialect describes its shapes as [`Rule`]s. The walk follows them, and whatever no rule
 //! describes is text: an unknown field, a word that should be one of a few, a number's place taken
-//! by a string. So leaving something out of a table makes it screened, never unseen. Only three
-//! rules can leave a string out: [`Rule::Word`] (it is one of these words), [`Rule::Ident`] (it has
-//! the form of an identifier), and [`Rule::Gap`] (it is reported as unscreened).
+//! by a string. So leaving something out of a table makes it screened, never unseen. Only four
+//! rules can leave a string out: [`Rule::Word`] (it is one of these words), [`Rule::Ident`] and
+//! [`Rule::Name`] (it has the form of an identifier or name), and [`Rule::Gap`] (it has the form of
+//! base64 and is reported as unscreened).
 
 use crate::exchange::{OnPart, ParseRules, Part, PartKind, Reason, Unscreened};
+use crate::form::{fold, holds_many_numbers, is_identifier, is_name, is_opaque};
 use crate::json::{Kind, Value};
 use crate::{ParseError, nested};
 use portcullis_text::{Content, PartId, Surface};
@@ -15,14 +17,8 @@ use std::borrow::Cow;
 /// Most texts in one body: each costs an allocation and a classifier's call.
 pub(crate) const MAX_PARTS: usize = 1 << 16;
 
-/// Longest string that passes as an identifier.
-const MAX_IDENT: usize = 128;
-
 /// Longest place that is kept for a part.
 const MAX_PATH: usize = 256;
-
-/// Arrays of numbers from this length on may be text in disguise where we do not know the field.
-const MANY_NUMBERS: usize = 16;
 
 /// What stands at a place.
 pub(crate) enum Rule {
@@ -34,7 +30,9 @@ pub(crate) enum Rule {
     Word(&'static [&'static str]),
     /// An identifier; anything else is text.
     Ident,
-    /// A string that cannot be screened and is reported; anything else is text.
+    /// The name of a model, which can hold many words; anything else is text.
+    Name,
+    /// Bytes that cannot be screened and are reported; anything else is text.
     Gap(Reason),
     /// Text that stands elsewhere than its surroundings.
     On(Surface, &'static Self),
@@ -133,11 +131,18 @@ impl Walk {
                 Some(text) if is_identifier(&text) => Ok(()),
                 _ => self.everything(value),
             },
+            Rule::Name => match value.as_str() {
+                Some(text) if is_name(&text) => Ok(()),
+                _ => self.everything(value),
+            },
             Rule::Gap(reason) => match value.as_str() {
                 Some(text) if text.is_empty() => Ok(()),
-                Some(_) => {
+                Some(text) => {
                     self.gap(*reason);
-                    Ok(())
+                    if is_opaque(&text) {
+                        return Ok(());
+                    }
+                    self.everything(value)
                 }
                 None => self.everything(value),
             },
@@ -464,35 +469,5 @@ impl Step<'_> {
             Step::Key(_, at) => write!(path, "*{at}"),
             Step::Item(idx) => write!(path, "{idx}"),
         };
-    }
-}
-
-/// Whether a string has the form of an identifier: no white space, ASCII, short.
-pub(crate) fn is_identifier(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/@+=#".contains(&byte);
-    !text.is_empty() && text.len() <= MAX_IDENT && text.bytes().all(allowed)
-}
-
-/// A key as an upstream reads it that matches keys without regard to case (Go's rules). Names in
-/// tables are their own folded form.
-fn fold(key: &str) -> String {
-    key.chars()
-        .map(|character| match character {
-            '\u{17f}' => 's',
-            '\u{212a}' => 'k',
-            other => other.to_ascii_lowercase(),
-        })
-        .collect()
-}
-
-fn holds_many_numbers(value: Value<'_>) -> bool {
-    match value.kind() {
-        Kind::Array => {
-            let is_number = |item: &Value<'_>| item.kind() == Kind::Number;
-            value.items().filter(is_number).take(MANY_NUMBERS).count() == MANY_NUMBERS
-                || value.items().any(holds_many_numbers)
-        }
-        Kind::Object => value.members().any(|(_, value)| holds_many_numbers(value)),
-        _ => false,
     }
 }

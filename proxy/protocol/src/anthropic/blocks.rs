@@ -46,14 +46,18 @@ pub(crate) fn block(walk: &mut Walk, block: Value<'_>) -> Result<(), ParseError>
         "tool_result" | "mcp_tool_result" => walk.on(result(walk), |walk| {
             walk.follow(&Rule::Object(TOOL_RESULT), block)
         }),
-        "tool_reference" => walk.follow(
-            &Rule::Object(&[("type", Rule::Ident), ("tool_name", Rule::Text)]),
-            block,
-        ),
+        "tool_reference" => walk.follow(&TOOL_REFERENCE, block),
+        "browser_state" => walk.on(result(walk), |walk| {
+            walk.follow(&Rule::Object(BROWSER_STATE), block)
+        }),
         "container_upload" => {
             walk.gap_by_rule(Reason::File, "a file")?;
             walk.follow(
-                &Rule::Object(&[("type", Rule::Ident), ("file_id", Rule::Ident)]),
+                &Rule::Object(&[
+                    ("type", Rule::Word(&["container_upload"])),
+                    ("file_id", Rule::Ident),
+                    ("cache_control", CACHE_CONTROL),
+                ]),
                 block,
             )
         }
@@ -110,8 +114,17 @@ const TEXT: Fields = &[
     ("type", Rule::Word(&["text"])),
     ("text", Rule::Of(PartKind::Text)),
     ("cache_control", CACHE_CONTROL),
-    ("citations", Rule::List(&CITATION)),
+    ("citations", Rule::With(citations)),
 ];
+
+/// What a citation quotes is of a document, even where the operator's text cites it.
+fn citations(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    let surface = match walk.surface {
+        Surface::System => Surface::Document,
+        other => other,
+    };
+    walk.on(surface, |walk| walk.follow(&Rule::List(&CITATION), value))
+}
 
 /// What a citation quotes. The text stands elsewhere too, but a client may show it from here.
 pub(crate) const CITATION: Rule = Rule::Object(&[
@@ -137,8 +150,7 @@ pub(crate) const CITATION: Rule = Rule::Object(&[
 const THINKING: Fields = &[
     ("type", Rule::Word(&["thinking"])),
     ("thinking", Rule::Text),
-    // A signature proves who wrote the text beside it; it says nothing itself.
-    ("signature", Rule::With(media::base64)),
+    ("signature", Rule::With(media::signature)),
 ];
 
 const REDACTED: Fields = &[
@@ -154,10 +166,43 @@ const TOOL_USE: Fields = &[
     ("id", Rule::Ident),
     ("name", Rule::Text),
     ("server_name", Rule::Text),
+    ("toolset_name", Rule::Text),
     ("input", Rule::Text),
+    ("caller", CALLER),
+    ("cache_control", CACHE_CONTROL),
+];
+
+/// Who called a tool: the model, or code that it runs.
+const CALLER: Rule = Rule::Object(&[("type", Rule::Ident), ("tool_id", Rule::Ident)]);
+
+const TOOL_REFERENCE: Rule = Rule::Object(&[
+    ("type", Rule::Word(&["tool_reference"])),
+    ("tool_name", Rule::Text),
+    ("cache_control", CACHE_CONTROL),
+]);
+
+/// What a browser shows after a call: the provider writes text for the model from it.
+const BROWSER_STATE: Fields = &[
+    ("type", Rule::Word(&["browser_state"])),
     (
-        "caller",
-        Rule::Object(&[("type", Rule::Ident), ("tool_id", Rule::Ident)]),
+        "tabs",
+        Rule::List(&Rule::Object(&[
+            ("tab_id", Rule::Ident),
+            ("title", Rule::Text),
+            ("url", Rule::Text),
+            ("active", Rule::Text),
+        ])),
+    ),
+    (
+        "state_changes",
+        Rule::List(&Rule::Object(&[
+            ("type", Rule::Ident),
+            ("tab_id", Rule::Ident),
+            ("download_id", Rule::Ident),
+            ("path", Rule::Text),
+            ("url", Rule::Text),
+            ("error", Rule::Text),
+        ])),
     ),
     ("cache_control", CACHE_CONTROL),
 ];
@@ -173,6 +218,10 @@ const TOOL_RESULT: Fields = &[
 const IMAGE: Fields = &[
     ("type", Rule::Word(&["image"])),
     ("source", Rule::With(image_source)),
+    (
+        "transformations",
+        Rule::Object(&[("oversized_image", Rule::Word(&["downsize", "error"]))]),
+    ),
     ("cache_control", CACHE_CONTROL),
 ];
 
@@ -262,10 +311,7 @@ const SERVER_RESULT: Fields = &[
     ("type", Rule::Word(SERVER_RESULTS)),
     ("tool_use_id", Rule::Ident),
     ("content", Rule::With(server_content)),
-    (
-        "caller",
-        Rule::Object(&[("type", Rule::Ident), ("tool_id", Rule::Ident)]),
-    ),
+    ("caller", CALLER),
     ("cache_control", CACHE_CONTROL),
 ];
 
@@ -276,16 +322,55 @@ fn server_content(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
     })
 }
 
+/// What such a result says it is.
+const SERVER_ITEMS: &[&str] = &[
+    "web_search_result",
+    "web_search_tool_result_error",
+    "web_fetch_result",
+    "web_fetch_tool_result_error",
+    "code_execution_result",
+    "encrypted_code_execution_result",
+    "code_execution_tool_result_error",
+    "bash_code_execution_result",
+    "bash_code_execution_tool_result_error",
+    "text_editor_code_execution_view_result",
+    "text_editor_code_execution_create_result",
+    "text_editor_code_execution_str_replace_result",
+    "text_editor_code_execution_tool_result_error",
+    "tool_search_tool_search_result",
+    "tool_search_tool_result_error",
+];
+
+const ERROR_CODES: &[&str] = &[
+    "content_too_large",
+    "execution_time_exceeded",
+    "file_not_found",
+    "invalid_tool_input",
+    "max_uses_exceeded",
+    "output_file_too_large",
+    "query_too_long",
+    "request_too_large",
+    "too_many_requests",
+    "unavailable",
+    "unsupported_content_type",
+    "url_not_accessible",
+    "url_not_allowed",
+    "url_not_in_prior_context",
+    "url_too_long",
+];
+
 const SERVER_ITEM: Fields = &[
-    ("type", Rule::Ident),
+    ("type", Rule::Word(SERVER_ITEMS)),
     ("title", Rule::Text),
     ("url", Rule::Text),
     ("page_age", Rule::Text),
     ("encrypted_content", Rule::Gap(Reason::Opaque)),
     ("encrypted_stdout", Rule::Gap(Reason::Opaque)),
-    ("error_code", Rule::Ident),
+    ("error_code", Rule::Word(ERROR_CODES)),
     ("file_id", Rule::Ident),
+    ("file_type", Rule::Word(&["text", "image", "pdf"])),
     ("retrieved_at", Rule::Text),
+    ("tool_references", Rule::List(&TOOL_REFERENCE)),
     ("content", Rule::With(inner_content)),
 ];
 

@@ -104,7 +104,7 @@ const MESSAGE: Fields = &[
 /// Everything of the request but its messages.
 const FIELDS: Fields = &[
     ("messages", Rule::Text),
-    ("model", Rule::Ident),
+    ("model", Rule::Name),
     (
         "system",
         Rule::On(Surface::System, &Rule::With(blocks::content)),
@@ -116,7 +116,7 @@ const FIELDS: Fields = &[
     ("temperature", Rule::Text),
     ("top_k", Rule::Text),
     ("top_p", Rule::Text),
-    ("tools", Rule::List(&TOOL)),
+    ("tools", Rule::List(&Rule::With(tool))),
     ("tool_choice", Rule::Object(TOOL_CHOICE)),
     ("thinking", Rule::Object(THINKING)),
     ("container", Rule::With(container)),
@@ -124,10 +124,16 @@ const FIELDS: Fields = &[
         "context_management",
         Rule::Object(&[("edits", Rule::List(&CONTEXT_EDIT))]),
     ),
+    (
+        "diagnostics",
+        Rule::Object(&[("previous_message_id", Rule::Ident)]),
+    ),
     ("mcp_servers", Rule::List(&MCP_SERVER)),
     ("service_tier", Rule::Ident),
     ("inference_geo", Rule::Ident),
     ("speed", Rule::Ident),
+    ("user_profile_id", Rule::On(Surface::User, &Rule::Ident)),
+    ("workspace_id", Rule::On(Surface::User, &Rule::Ident)),
     ("betas", Rule::List(&Rule::Ident)),
     ("output_format", FORMAT),
     (
@@ -155,12 +161,24 @@ const TOOL_CHOICE: Fields = &[
 ];
 
 const THINKING: Fields = &[
-    ("type", Rule::Word(&["enabled", "disabled", "adaptive"])),
+    (
+        "type",
+        Rule::Word(&["enabled", "disabled", "adaptive", "between_tools"]),
+    ),
     ("budget_tokens", Rule::Text),
     ("display", Rule::Word(&["summarized", "omitted"])),
 ];
 
-/// Tools of the client, and of the provider, whose types carry a date.
+/// Tools of the client, and of the provider, whose types carry a date. What the provider fetches
+/// from the web reaches the model before it passes through here.
+fn tool(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    let kind = value.get("type").and_then(Value::as_str);
+    if kind.is_some_and(|kind| kind.starts_with("web_")) {
+        walk.gap(Reason::Remote);
+    }
+    walk.follow(&TOOL, value)
+}
+
 const TOOL: Rule = Rule::Object(&[
     ("type", Rule::Ident),
     ("name", Rule::Text),
@@ -173,7 +191,9 @@ const TOOL: Rule = Rule::Object(&[
     ("max_uses", Rule::Text),
     ("allowed_domains", Rule::Text),
     ("blocked_domains", Rule::Text),
-    ("user_location", Rule::Text),
+    ("user_location", Rule::On(Surface::User, &USER_LOCATION)),
+    ("url_sources", URL_SOURCES),
+    ("response_inclusion", Rule::Word(&["full", "excluded"])),
     ("citations", Rule::Object(&[("enabled", Rule::Text)])),
     ("max_content_tokens", Rule::Text),
     ("display_width_px", Rule::Text),
@@ -181,6 +201,32 @@ const TOOL: Rule = Rule::Object(&[
     ("display_number", Rule::Text),
     ("mcp_server_name", Rule::Text),
     ("cache_control", blocks::CACHE_CONTROL),
+]);
+
+const USER_LOCATION: Rule = Rule::Object(&[
+    ("type", Rule::Word(&["approximate"])),
+    ("city", Rule::Text),
+    ("country", Rule::Text),
+    ("region", Rule::Text),
+    ("timezone", Rule::Ident),
+]);
+
+/// From which texts of a conversation addresses may be fetched.
+const URL_SOURCES: Rule = Rule::Object(&[
+    ("user_input", URL_SOURCE),
+    ("client_tool_results", URL_SOURCE),
+    ("server_tool_results", URL_SOURCE),
+]);
+
+const URL_SOURCE: Rule = Rule::Object(&[
+    ("type", Rule::Word(&["all", "none", "only", "except"])),
+    (
+        "tools",
+        Rule::List(&Rule::Object(&[
+            ("type", Rule::Word(&["tool_reference"])),
+            ("name", Rule::Text),
+        ])),
+    ),
 ]);
 
 const CONTEXT_EDIT: Rule = Rule::Object(&[

@@ -37,7 +37,7 @@ pub(super) const FIELDS: Fields = &[
     ("id", Rule::Ident),
     ("type", Rule::Word(&["message"])),
     ("role", Rule::Word(&["assistant"])),
-    ("model", Rule::Ident),
+    ("model", Rule::Name),
     ("content", Rule::With(blocks::content)),
     ("stop_reason", Rule::Ident),
     ("stop_sequence", Rule::Text),
@@ -45,8 +45,13 @@ pub(super) const FIELDS: Fields = &[
     ("usage", Rule::Counts),
     (
         "container",
-        Rule::Object(&[("id", Rule::Ident), ("expires_at", Rule::Ident)]),
+        Rule::Object(&[
+            ("id", Rule::Ident),
+            ("expires_at", Rule::Ident),
+            ("skills", Rule::Counts),
+        ]),
     ),
+    ("diagnostics", Rule::Counts),
     ("context_management", Rule::Counts),
 ];
 

@@ -17,6 +17,8 @@ use std::borrow::Cow;
 const CITATIONS: Channel = Channel::Other(4);
 const ERROR: Channel = Channel::Other(7);
 
+const SIGNATURE: Rule = Rule::On(Surface::Reasoning, &Rule::With(crate::media::signature));
+
 /// Lists what stands in an event. `root` is an object, `name` the event's `event` field.
 pub(crate) fn read<'d>(root: Value<'d>, name: &[u8]) -> Result<Seen<'d>, StreamError> {
     let kind = root.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -107,7 +109,7 @@ fn read_delta<'d>(seen: &mut Seen<'d>, delta: Value<'d>, index: u32) -> Result<(
                 seen.push(0, Channel::ToolCall(index), text, place);
             }
             ("signature_delta", "signature", _) => {
-                walk(seen, &Rule::With(crate::media::base64), value, index)?;
+                walk(seen, &SIGNATURE, value, index)?;
             }
             ("citations_delta", "citation", _) => walk(seen, &blocks::CITATION, value, index)?,
             _ => seen.unknown(0, key, value),

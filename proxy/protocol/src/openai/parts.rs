@@ -35,6 +35,7 @@ const TEXT: Fields = &[
     ("type", Rule::Word(&["text"])),
     ("text", Rule::Of(PartKind::Text)),
     ("cache_control", CACHE_CONTROL),
+    ("prompt_cache_breakpoint", CACHE_BREAKPOINT),
 ];
 
 const REFUSAL: Fields = &[
@@ -46,6 +47,7 @@ const IMAGE: Fields = &[
     ("type", Rule::Word(&["image_url"])),
     ("image_url", Rule::With(image)),
     ("cache_control", CACHE_CONTROL),
+    ("prompt_cache_breakpoint", CACHE_BREAKPOINT),
 ];
 
 const IMAGE_URL: Fields = &[
@@ -66,9 +68,14 @@ const AUDIO: Fields = &[
         "input_audio",
         Rule::Object(&[("data", Rule::With(media::audio)), ("format", Rule::Ident)]),
     ),
+    ("prompt_cache_breakpoint", CACHE_BREAKPOINT),
 ];
 
-const FILE: Fields = &[("type", Rule::Word(&["file"])), ("file", Rule::With(file))];
+const FILE: Fields = &[
+    ("type", Rule::Word(&["file"])),
+    ("file", Rule::With(file)),
+    ("prompt_cache_breakpoint", CACHE_BREAKPOINT),
+];
 
 fn file(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
     walk.gap_by_rule(Reason::File, "a file")?;
@@ -87,6 +94,12 @@ pub(crate) const CACHE_CONTROL: Rule = Rule::Object(&[
     ("type", Rule::Word(&["ephemeral"])),
     ("ttl", Rule::Word(&["5m", "1h"])),
     ("scope", Rule::Ident),
+]);
+
+/// Where the provider's prompt cache shall end.
+pub(crate) const CACHE_BREAKPOINT: Rule = Rule::Object(&[
+    ("mode", Rule::Word(&["explicit", "implicit"])),
+    ("ttl", Rule::Word(&["30m", "12h", "24h"])),
 ]);
 
 /// Tool calls of a message.

@@ -184,10 +184,10 @@ fn earlier_audio(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
 /// string in their place is text.
 const FIELDS: Fields = &[
     ("messages", Rule::Text),
-    ("model", Rule::Ident),
+    ("model", Rule::Name),
     (
         "audio",
-        Rule::Object(&[("format", Rule::Ident), ("voice", Rule::Ident)]),
+        Rule::Object(&[("format", Rule::Ident), ("voice", Rule::With(voice))]),
     ),
     ("frequency_penalty", Rule::Text),
     ("function_call", Rule::With(tool_choice)),
@@ -201,11 +201,16 @@ const FIELDS: Fields = &[
         "modalities",
         Rule::List(&Rule::Word(&["text", "audio", "image"])),
     ),
+    (
+        "moderation",
+        Rule::Object(&[("model", Rule::Name), ("policy", MODERATION_POLICY)]),
+    ),
     ("n", Rule::Text),
     ("parallel_tool_calls", Rule::Text),
     ("prediction", Rule::Object(PREDICTION)),
     ("presence_penalty", Rule::Text),
     ("prompt_cache_key", Rule::Ident),
+    ("prompt_cache_options", parts::CACHE_BREAKPOINT),
     ("prompt_cache_retention", Rule::Ident),
     ("reasoning_effort", Rule::Word(EFFORT)),
     ("response_format", Rule::Object(RESPONSE_FORMAT)),
@@ -231,9 +236,23 @@ const FIELDS: Fields = &[
     ("verbosity", Rule::Word(&["low", "medium", "high"])),
     (
         "web_search_options",
-        Rule::On(Surface::User, &Rule::Object(WEB_SEARCH)),
+        Rule::On(Surface::User, &Rule::With(web_search)),
     ),
 ];
+
+/// The name of a voice, or an object with its id.
+fn voice(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    if value.is_string() {
+        return walk.follow(&Rule::Ident, value);
+    }
+    walk.follow(&Rule::Object(&[("id", Rule::Ident)]), value)
+}
+
+/// What the provider's own moderation shall do.
+const MODERATION_POLICY: Rule =
+    Rule::Object(&[("input", MODERATION_MODE), ("output", MODERATION_MODE)]);
+
+const MODERATION_MODE: Rule = Rule::Object(&[("mode", Rule::Word(&["block", "score"]))]);
 
 const EFFORT: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -286,6 +305,15 @@ const CUSTOM_TOOL: Fields = &[
         ]),
     ),
 ];
+
+/// What the provider finds on the web reaches the model without passing through here.
+fn web_search(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
+    if value.is_null() {
+        return Ok(());
+    }
+    walk.gap(Reason::Remote);
+    walk.follow(&Rule::Object(WEB_SEARCH), value)
+}
 
 const WEB_SEARCH: Fields = &[
     (

@@ -3,11 +3,13 @@
 use super::parts;
 use crate::completion::Completion;
 use crate::exchange::{PartKind, Reason};
+use crate::form::{holds_many_numbers, is_identifier};
 use crate::json::{self, Document, Kind, Value};
 use crate::walk::{Fields, Rule, Step, Walk};
 use crate::{ParseError, media, read};
 use bytes::Bytes;
 use portcullis_text::{Content, Surface};
+use std::borrow::Cow;
 
 pub(crate) fn parse(body: Bytes, depth: usize) -> Result<Completion, ParseError> {
     let mut completion = {
@@ -67,7 +69,10 @@ pub(super) const FIELDS: Fields = &[
     ("id", Rule::Ident),
     ("object", Rule::Ident),
     ("created", Rule::Text),
-    ("model", Rule::Ident),
+    ("model", Rule::Name),
+    // What the provider's own moderation says of the exchange.
+    ("moderation", Rule::Counts),
+    ("metadata", Rule::Text),
     ("service_tier", Rule::Ident),
     ("system_fingerprint", Rule::Ident),
     ("provider", Rule::Ident),
@@ -131,9 +136,7 @@ fn logprobs(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
         return walk.everything(value);
     }
     let tokens = Tokens::of(value);
-    if tokens.alternatives {
-        walk.gap(Reason::Alternatives);
-    }
+    tokens.gaps().for_each(|reason| walk.gap(reason));
     if !tokens.joined.is_empty() {
         walk.push(PartKind::Logprobs, value, Content::from(tokens.joined))?;
     }
@@ -148,10 +151,12 @@ fn logprobs(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
 pub(super) struct Tokens {
     /// The chosen tokens of each list, joined.
     pub(super) joined: String,
-    /// Every other string but the alternatives.
+    /// Every other string but the alternatives' tokens.
     pub(super) other: String,
     /// Whether there are tokens that were not chosen.
-    pub(super) alternatives: bool,
+    alternatives: bool,
+    /// Whether there are numbers that are no bytes of text.
+    numbers: bool,
 }
 
 impl Tokens {
@@ -162,24 +167,94 @@ impl Tokens {
                 tokens.joined.push('\n');
             }
             match (key.is("content") || key.is("refusal"), list.kind()) {
-                (true, Kind::Array) => list.items().for_each(|item| tokens.take(item)),
-                _ => tokens.take_other(list),
+                (true, Kind::Array) => tokens.take_list(list),
+                _ => tokens.take_unknown(key, list),
             }
         }
         tokens
     }
 
-    fn take(&mut self, item: Value<'_>) {
+    /// What of it cannot be screened.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = Reason> {
+        let alternatives = self.alternatives.then_some(Reason::Alternatives);
+        let numbers = self.numbers.then_some(Reason::Numbers);
+        alternatives.into_iter().chain(numbers)
+    }
+
+    /// A client can put the answer together from the tokens or from their bytes, so where the two
+    /// differ both are screened. They do where a character is cut in two.
+    fn take_list(&mut self, list: Value<'_>) {
+        let start = self.joined.len();
+        let mut bytes = Vec::new();
+        for item in list.items() {
+            self.take(item, &mut bytes);
+        }
+        if bytes != self.joined.as_bytes()[start..] {
+            self.other.push_str(&String::from_utf8_lossy(&bytes));
+            self.other.push('\n');
+        }
+    }
+
+    fn take(&mut self, item: Value<'_>, bytes: &mut Vec<u8>) {
         if item.kind() != Kind::Object {
             return self.take_other(item);
         }
+        let chosen = token(item);
+        let own = item.get("bytes").and_then(|value| self.bytes_of(value));
+        bytes.extend(own.as_deref().unwrap_or(chosen.as_bytes()));
         for (key, value) in item.members() {
-            match (&*key.as_str().unwrap_or_default(), value.as_str()) {
-                ("token", Some(token)) => self.joined.push_str(&token),
-                ("top_logprobs", _) => self.alternatives |= differs(item, value),
-                _ => self.take_other(value),
+            match &*key.as_str().unwrap_or_default() {
+                "token" if value.is_string() => self.joined.push_str(&chosen),
+                "bytes" | "logprob" => self.take_other(value),
+                "top_logprobs" if value.kind() == Kind::Array => {
+                    value
+                        .items()
+                        .for_each(|item| self.take_alternative(&chosen, item));
+                }
+                _ => self.take_unknown(key, value),
             }
         }
+    }
+
+    /// One of the tokens that might have been chosen; often the chosen one is among them.
+    fn take_alternative(&mut self, chosen: &str, item: Value<'_>) {
+        if item.kind() != Kind::Object {
+            return self.take_other(item);
+        }
+        let own = token(item);
+        let bytes = item.get("bytes").and_then(|value| self.bytes_of(value));
+        let is_chosen = own == chosen && bytes.is_none_or(|bytes| bytes == chosen.as_bytes());
+        if !is_chosen {
+            self.other.push_str(&own);
+            self.other.push('\n');
+        }
+        for (key, value) in item.members() {
+            match &*key.as_str().unwrap_or_default() {
+                "token" if value.is_string() => {}
+                "bytes" | "logprob" => self.take_other(value),
+                _ => self.take_unknown(key, value),
+            }
+        }
+    }
+
+    /// The bytes that an array says.
+    fn bytes_of(&mut self, value: Value<'_>) -> Option<Vec<u8>> {
+        if value.kind() != Kind::Array {
+            return None;
+        }
+        let byte = |item: Value<'_>| item.as_u32().and_then(|number| u8::try_from(number).ok());
+        let bytes: Option<Vec<u8>> = value.items().map(byte).collect();
+        self.numbers |= bytes.is_none();
+        bytes
+    }
+
+    fn take_unknown(&mut self, key: Value<'_>, value: Value<'_>) {
+        self.numbers |= holds_many_numbers(value);
+        let name = key.as_str().unwrap_or_default();
+        if !is_identifier(&name) {
+            self.take_other(key);
+        }
+        self.take_other(value);
     }
 
     fn take_other(&mut self, value: Value<'_>) {
@@ -190,13 +265,8 @@ impl Tokens {
     }
 }
 
-/// Whether alternatives say anything but the chosen token.
-fn differs(item: Value<'_>, alternatives: Value<'_>) -> bool {
-    let chosen = item
-        .get("token")
+fn token(item: Value<'_>) -> Cow<'_, str> {
+    item.get("token")
         .and_then(Value::as_str)
-        .unwrap_or_default();
-    let known = ["token", "logprob", "bytes", "top_logprobs"];
-    let mut strings = alternatives.strings().filter_map(Value::as_str);
-    strings.any(|text| text != chosen && !known.contains(&&*text))
+        .unwrap_or_default()
 }

@@ -12,9 +12,12 @@ use bytes::Bytes;
 use serde_json::json;
 use std::borrow::Cow;
 
-/// Texts beside the answer that have a channel of their own.
-/// Names of tool calls have channels beside those of the arguments; indexes stay below 1024.
+/// Names and ids of tool calls have channels beside those of the arguments; indexes stay below
+/// 1024.
 const TOOL_NAME: u32 = 0x4000;
+const TOOL_ID: u32 = 0x8000;
+
+/// Texts beside the answer that have a channel of their own.
 const TRANSCRIPT: Channel = Channel::Other(1);
 const TOKENS: Channel = Channel::Other(2);
 const TOKENS_OTHER: Channel = Channel::Other(3);
@@ -24,7 +27,7 @@ const REASONING_TWIN: Channel = Channel::Other(6);
 const ERROR: Channel = Channel::Other(7);
 
 /// The tool-call index of the older `function_call`.
-const FUNCTION_CALL: u32 = 0xffff;
+const FUNCTION_CALL: u32 = 0x3fff;
 
 /// Lists what stands in a chunk. `root` is an object.
 pub(crate) fn read(root: Value<'_>) -> Result<Seen<'_>, StreamError> {
@@ -53,15 +56,16 @@ pub(crate) fn read(root: Value<'_>) -> Result<Seen<'_>, StreamError> {
                 }
                 seen.counts(0, &name, value);
             }
+            "model" => seen.name(0, &name, value),
             "id"
             | "object"
             | "created"
-            | "model"
             | "service_tier"
             | "system_fingerprint"
             | "provider"
             | "obfuscation"
-            | "prompt_filter_results" => {
+            | "prompt_filter_results"
+            | "moderation" => {
                 seen.counts(0, &name, value);
             }
             _ => seen.unknown(0, key, value),
@@ -180,7 +184,9 @@ fn read_details<'d>(seen: &mut Seen<'d>, choice: u32, value: Value<'d>) {
     for detail in value.items() {
         for (key, value) in detail.members() {
             match &*key.as_str().unwrap_or_default() {
-                "signature" | "data" if value.is_string() => seen.unscreened.push(Reason::Opaque),
+                "signature" | "data" => {
+                    seen.opaque(choice, REASONING_DETAILS, Reason::Opaque, value);
+                }
                 "type" | "id" | "format" | "index" => seen.counts(choice, "detail", value),
                 _ => seen.strings(choice, REASONING_DETAILS, value),
             }
@@ -206,7 +212,9 @@ fn read_tool_calls<'d>(
         for (key, value) in call.members() {
             let name = key.as_str().unwrap_or_default();
             match &*name {
-                "index" | "id" | "type" => seen.counts(choice, &name, value),
+                "index" | "id" | "type" => {
+                    seen.idents(choice, Channel::ToolCall(TOOL_ID | index), value);
+                }
                 "function" | "custom" => read_function(seen, choice, index, value),
                 _ => seen.unknown(choice, key, value),
             }
@@ -245,7 +253,7 @@ fn read_function<'d>(seen: &mut Seen<'d>, choice: u32, index: u32, value: Value<
 fn read_audio<'d>(seen: &mut Seen<'d>, choice: u32, value: Value<'d>) {
     for (key, value) in value.members() {
         match &*key.as_str().unwrap_or_default() {
-            "data" if value.is_string() => seen.unscreened.push(Reason::Audio),
+            "data" => seen.opaque(choice, TRANSCRIPT, Reason::Audio, value),
             "id" | "expires_at" => seen.counts(choice, "audio", value),
             "transcript" => seen.strings(choice, TRANSCRIPT, value),
             _ => seen.unknown(choice, key, value),
@@ -262,9 +270,7 @@ fn read_logprobs<'d>(seen: &mut Seen<'d>, choice: u32, value: Value<'d>) {
         return seen.strings(choice, TOKENS, value);
     }
     let tokens = Tokens::of(value);
-    if tokens.alternatives {
-        seen.unscreened.push(Reason::Alternatives);
-    }
+    seen.unscreened.extend(tokens.gaps());
     let null = Place::Null(value.span());
     for (channel, text) in [(TOKENS, tokens.joined), (TOKENS_OTHER, tokens.other)] {
         if !text.is_empty() {

@@ -159,6 +159,28 @@ fn opaque_parts_of_an_answer_are_reported() {
 }
 
 #[test]
+fn the_bytes_of_tokens_are_read_as_what_they_say() {
+    let read = |content: Value| {
+        let mut body = choice(&json!({"content": "x"}));
+        body["choices"][0]["logprobs"] = json!({"content": content});
+        let read = completion(OPENAI, &body);
+        let reasons: Vec<Reason> = read.unscreened.iter().map(|gap| gap.reason).collect();
+        (saw(&read.parts, &[], W), reasons)
+    };
+    let token = |token: &str, bytes: &[u32]| json!({"token": token, "bytes": bytes});
+    let others = json!([token("x", &[98, 111]), token("y", &[109, 98])]);
+    assert_eq!(read(others), (true, vec![]));
+    let same = json!([token("x", &[120]), {"token": "y", "bytes": null}]);
+    assert_eq!(read(same), (false, vec![]));
+    let no_bytes = json!([token("x", &[98, 111, 109_000])]);
+    assert_eq!(read(no_bytes), (false, vec![Reason::Numbers]));
+    let twin = json!([{"token": "x", "top_logprobs": [token("x", &[121])]}]);
+    assert_eq!(read(twin), (false, vec![Reason::Alternatives]));
+    let beside = json!([{"token": "x", "top_logprobs": [{"token": "x", "new": W}]}]);
+    assert_eq!(read(beside), (true, vec![]));
+}
+
+#[test]
 fn text_is_appended_to_plain_answers_only() {
     let check = |dialect: Dialect, body: &Value, pointer: &str, expected: &str| {
         let read = completion(dialect, body);

@@ -9,6 +9,7 @@
 
 mod completion;
 mod exchange;
+mod fields;
 mod golden;
 mod json;
 mod refusal;

@@ -115,8 +115,8 @@ fn no_way_out_of_an_openai_stream_passes_unseen() {
     check(
         OPENAI,
         &[
-            delta(&json!({"function_call": {"arguments": "bo"}})),
-            delta(&json!({"function_call": {"arguments": "mb"}})),
+            delta(&json!({"function_call": {"name": "f", "arguments": "bo"}})),
+            delta(&json!({"function_call": {"name": "f", "arguments": "mb"}})),
         ],
         None,
     );
