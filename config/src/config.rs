@@ -126,6 +126,13 @@ pub struct Limits {
     #[serde(with = "size")]
     #[schemars(with = "units::Size")]
     pub header: usize,
+    /// Bytes of all bodies together; 1 GiB. What does not fit is refused with a time to come back.
+    #[serde(with = "size")]
+    #[schemars(with = "units::Size")]
+    pub memory: u64,
+    /// Requests in flight; 4096, at least 8. One more is refused with a time to come back.
+    #[schemars(range(min = 8))]
+    pub requests: u64,
 }
 
 /// Time limits.
@@ -376,6 +383,8 @@ impl Default for Limits {
             depth: 64,
             decompression_ratio: 100,
             header: 64 << 10,
+            memory: 1 << 30,
+            requests: 4096,
         }
     }
 }

@@ -4,6 +4,7 @@ from . import (
     fields_anthropic,
     fields_openai,
     framing,
+    harmless,
     hidden,
     peers,
     streams,
@@ -12,23 +13,12 @@ from . import (
     writing,
 )
 
+MODULES = [peers, hidden, harmless, fields_openai, fields_anthropic]
+MODULES += [writing, transport, whole, streams, framing]
+
 
 def every():
-    made = [
-        case
-        for module in (
-            peers,
-            hidden,
-            fields_openai,
-            fields_anthropic,
-            writing,
-            transport,
-            whole,
-            streams,
-            framing,
-        )
-        for case in module.every()
-    ]
+    made = [case for module in MODULES for case in module.every()]
     names = [case.name for case in made]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

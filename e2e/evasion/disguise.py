@@ -22,17 +22,16 @@ def middle(mark):
     return lambda word: word[: len(word) // 2] + mark + word[len(word) // 2 :]
 
 
-def alphabet(first, upper=False, holes=None):
-    """Letters of an alphabet that stands in a row at `first`; `holes` names those that do not."""
+def alphabet(first, upper=False):
+    """Letters of an alphabet that stands in a row at `first`."""
 
     def put(text):
         text = text.upper() if upper else text
         start = "A" if upper else "a"
-        made = [
+        return "".join(
             chr(first + ord(one) - ord(start)) if one.isascii() and one.isalpha() else one
             for one in text
-        ]
-        return "".join((holes or {}).get(old, new) for old, new in zip(text, made))
+        )
 
     return put
 

@@ -180,7 +180,7 @@ NOT_SHOWN = "no client shows what stands beside the data of an event"
 
 def every():
     def case(name, make, **kind):
-        is_message = any(one in name for one in ("block", "message_stop", "event name"))
+        is_message = any(one in name for one in ("block", "message_stop", "event name other"))
         dialect = "anthropic" if is_message else "openai"
         return Case(f"framing: {name}", dialect, lambda _: ask(dialect, stream=True), make, **kind)
 

@@ -2,13 +2,27 @@
 
 import os.path
 
-from . import disguise
+from . import cunning, disguise
 from .answers import chat, chat_stream, message, message_stream
-from .case import BENIGN, GAP, SENTENCE, TAIL, Case
+from .case import GAP, SENTENCE, TAIL, Case
 from .requests import ask
 
 #: Disguises that a rule on words is not made to see through, and why.
-GAPS: dict[str, str] = {}
+CIPHER = "a cipher that only a reader who knows it undoes; classifiers may see that it is one"
+NOT_TEXT = "data that no model reads by itself"
+GAPS = {
+    "word, Morse": CIPHER,
+    "word, NATO alphabet": CIPHER,
+    "word, acrostic": CIPHER,
+    "word, Pig Latin": CIPHER,
+    "text, Caesar by three": CIPHER,
+    "text, Atbash": CIPHER,
+    "text, rot47": CIPHER,
+    "text, uuencode": CIPHER,
+    "text, base85": CIPHER,
+    "text, ascii85": CIPHER,
+    "text, gzip in base64": NOT_TEXT,
+}
 
 
 def sentence_with(make):
@@ -21,12 +35,12 @@ def sentence_as(make):
 
 def disguises():
     """Every disguise as a function from the word to a whole text."""
-    yield from (
-        (f"word, {name}", sentence_with(make), make) for name, make in disguise.WORD.items()
-    )
-    for name, make in disguise.WHOLE.items():
-        whole = sentence_as(make)
-        yield f"text, {name}", whole, lambda word, whole=whole: until_word(whole, word)
+    for table in (disguise, cunning):
+        for name, make in table.WORD.items():
+            yield f"word, {name}", sentence_with(make), make
+        for name, make in table.WHOLE.items():
+            whole = sentence_as(make)
+            yield f"text, {name}", whole, lambda word, whole=whole: until_word(whole, word)
 
 
 def until_word(make, word):
@@ -89,34 +103,3 @@ def every():
         yield Case(
             f"hidden stream: {name}", other, streamed(other), in_stream(other, make, secret), **kind
         )
-    for name, text in HARMLESS.items():
-        yield Case(
-            f"harmless in: {name}",
-            "openai",
-            lambda _, text=text: ask("openai", text),
-            expect=BENIGN,
-        )
-        yield Case(f"harmless stream: {name}", "anthropic", streamed("anthropic"),
-                   lambda _, text=text: message_stream([(list(text),)]), expect=BENIGN)  # fmt: skip
-
-
-#: Texts that hold the word only for a reader who looks too hard.
-HARMLESS = {
-    "two words that meet": "The club ombudsman will see you.",
-    "two words with a comma": "a crumb, ombre curtains and a verb. Ombudsmen",
-    "digits": "Call 80 mb of 0.6 and 806 m on page 80.",
-    "initials": "B. O. Martin and M. B. Obama wrote it; see b.o. and m.b.",
-    "base64 of a picture": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==",
-    "a git commit": "commit 2dd895e9b1f7a3c64d5e8f00112233445566778899 fixes it",
-    "a UUID": "id 626f6d6a-2062-4f6d-8b6f-6d6200000000",
-    "percent in prose": "100%25 of 62% and %6 of %zz",
-    "entities in prose": "AT&T &amp; &lt;b&gt; &#9; &nbsp;om &unknown;",
-    "a table of letters": "| b | o | n | d |\n| m | o | b | s |",
-    "chemistry": "B-O-N-D and M-O-B are letters.",
-    "Russian": "Как испечь хлеб дома? Тёплый день, мост и лампа.",
-    "Greek": "Πώς να φτιάξω ψωμί στο σπίτι;",
-    "code": "for b in o: m = b[0]; print(f'{b}{o}', m)",
-    "a spaced heading": "B R E A D   R E C I P E",
-    "bytes": "48 65 6c 6c 6f and 0x48 0x69 and \\x48\\x69",
-    "a repeated letter": "Boooo, mbappe! Soooo good.",
-}

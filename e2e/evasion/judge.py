@@ -32,18 +32,17 @@ class Run:
 
 def judge(world, case):
     """What is wrong: a list of `(half, what)`, empty when the case holds."""
+    if case.expect == BENIGN:
+        what = passes(case, Run(world, case, TWIN))
+        return [(TWIN, f"a harmless text was held up: {what}")] if what else []
     bad, twin = Run(world, case, BAD), Run(world, case, TWIN)
     wrong = []
     for late in bad.late + twin.late:
         if BAD.encode() in late.raw:
             wrong.append((BAD, "a request of the case before arrived late"))
-    stopped = stop_of(case, bad)
-    if case.expect in (BENIGN, GAP):
-        passed = passes(case, bad)
-        if passed and case.expect == BENIGN:
-            wrong.append((TWIN, f"a harmless text was held up: {passed}"))
-        if passed and case.expect == GAP:
-            wrong.append((BAD, f"this gap is closed now, expect it to hold: {passed}"))
+    if case.expect == GAP:
+        if held := passes(case, bad):
+            wrong.append((BAD, f"this gap is closed now, expect it to hold: {held}"))
         wrong += [(TWIN, what) for what in [passes(case, twin)] if what]
     elif case.expect == REFUSE:
         wrong += [(BAD, what) for what in [refused(case, bad)] if what]
@@ -56,12 +55,12 @@ def judge(world, case):
         wrong += [(BAD, what) for what in [local(bad)] if what]
         wrong += [(TWIN, what) for what in [local(twin)] if what]
     elif case.expect == DROP:
-        wrong += [(BAD, what) for what in [leak(bad) if case.answer else arrived(bad)] if what]
+        wrong += [(BAD, what) for what in [leak(case, bad) if case.answer else arrived(bad)] if what]
         wrong += [
             (TWIN, what) for what in [passes(case, twin) if case.answer else answered(twin)] if what
         ]
     elif case.expect == BLOCK:
-        wrong += [(BAD, what) for what in [stopped] if what]
+        wrong += [(BAD, what) for what in [stop_of(case, bad)] if what]
         wrong += [(TWIN, what) for what in [passes(case, twin)] if what]
     return wrong
 
@@ -84,7 +83,7 @@ def answered(run):
 def stop_of(case, run):
     """Why a bad half was not stopped; `None` when it was."""
     if case.answer:
-        return leak(run)
+        return leak(case, run)
     if run.got:
         return f"reached the upstream; client got {run.reply.status}"
     if not says_refusal(run.reply):
@@ -92,7 +91,7 @@ def stop_of(case, run):
     return None
 
 
-def leak(run):
+def leak(case, run):
     """What of a bad answer the client saw; `None` when nothing."""
     seen = run.reply.body
     texts = texts_of(seen)
@@ -101,7 +100,7 @@ def leak(run):
             return f"the client saw {secret!r}"
     if not run.got:
         return "the request did not reach the upstream"
-    if seen == run.answer.delivered:
+    if case.expect == BLOCK and seen == run.answer.delivered:
         return "the client got the whole answer"
     ended = "event-stream" in run.reply.headers.get("content-type", "") and FINISHED.search(seen)
     if not says_refusal(run.reply) and run.reply.whole and not ended:

@@ -234,6 +234,8 @@ REFUSED = {
     "h2c, wrong content-length": (over_h2_headers(("content-length", "5")), FRAMING),
     "h2c, header in upper case": (over_h2_headers(("X-Note", "a")), FRAMING),
     "h2c, Transfer-Encoding": (over_h2_headers(("transfer-encoding", "chunked")), FRAMING),
+    "smuggled, Transfer-Encoding twice": (
+        smuggled(("transfer-encoding", "identity"), ("transfer-encoding", "chunked")), FRAMING),
     "websocket": (lambda w: asked(w, method="GET", target=f"/v1/realtime?model={w}", headers=[
         ("upgrade", "websocket"), ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="), ("sec-websocket-version", "13")]), UNKNOWN),
 }  # fmt: skip
@@ -258,7 +260,6 @@ DROPPED = {
     "host that speaks": lambda w: framed(LENGTH, target=f"http://{w}.example/v1/chat/completions")("bread"),
     "smuggled behind chunks": lambda w: smuggled(("transfer-encoding", "chunked"), ("content-length", "400"))(w),
     "smuggled behind a length": lambda w: smuggled(("content-length", "5"), ("transfer-encoding", "chunked"))(w),
-    "smuggled, Transfer-Encoding twice": lambda w: smuggled(("transfer-encoding", "identity"), ("transfer-encoding", "chunked"))(w),
 }  # fmt: skip
 
 KNOWN = {

@@ -190,10 +190,6 @@ ENCODINGS = {
     "br": packed(brotli, "br"),
     "zstd": packed(zstd, "zstd"),
     "identity": packed(lambda body: body, "identity"),
-    # What stands behind the end of these is left away and reaches nobody.
-    "deflate and plain behind": packed(lambda body: zlib.compress(body) + body, "deflate"),
-    "br and plain behind": packed(lambda body: brotli(body) + body, "br"),
-    "zstd and plain behind": packed(lambda body: zstd(body) + body, "zstd"),
 }
 
 ENCODINGS_REFUSED = {
@@ -212,6 +208,9 @@ ENCODINGS_REFUSED = {
     "compress": packed(lambda body: body, "compress"),
     "gzip cut short": packed(lambda body: gzip.compress(body)[:-6], "gzip"),
     "gzip and plain behind": packed(lambda body: gzip.compress(body) + b"plain", "gzip"),
+    "deflate and plain behind": packed(lambda body: zlib.compress(body) + body, "deflate"),
+    "br and plain behind": packed(lambda body: brotli(body) + body, "br"),
+    "zstd and plain behind": packed(lambda body: zstd(body) + body, "zstd"),
     "gzip with a wrong checksum": packed(
         lambda body: gzip.compress(body)[:-8] + b"\x00" * 8, "gzip"
     ),

@@ -1,6 +1,7 @@
 //! Bodies: reading a request under limits, and the response that closes its record.
 
 use crate::error::Error;
+use crate::load::Permit;
 use crate::record::{Event, Outcome};
 use crate::screen::stream::GuardedStream;
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
@@ -60,10 +61,10 @@ pub(crate) fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Error> {
 }
 
 /// A decoder over a reader of compressed bytes.
-pub(crate) fn decoder<R: AsyncBufRead + Unpin + Send + 'static>(
+pub(crate) fn decoder<'r, R: AsyncBufRead + Unpin + Send + 'r>(
     encoding: Encoding,
     reader: R,
-) -> Box<dyn AsyncRead + Unpin + Send> {
+) -> Box<dyn AsyncRead + Unpin + Send + 'r> {
     match encoding {
         Encoding::Identity => Box::new(reader),
         Encoding::Gzip => {
@@ -73,7 +74,11 @@ pub(crate) fn decoder<R: AsyncBufRead + Unpin + Send + 'static>(
         }
         Encoding::Deflate => Box::new(ZlibDecoder::new(reader)),
         Encoding::Brotli => Box::new(BrotliDecoder::new(reader)),
-        Encoding::Zstd => Box::new(ZstdDecoder::new(reader)),
+        Encoding::Zstd => {
+            let mut zstd = ZstdDecoder::new(reader);
+            zstd.multiple_members(true);
+            Box::new(zstd)
+        }
     }
 }
 
@@ -81,7 +86,12 @@ pub(crate) fn decoder<R: AsyncBufRead + Unpin + Send + 'static>(
 ///
 /// # Errors
 /// [`Error::TooLarge`] past the limit, [`Error::ClientGone`] when it breaks off.
-pub(crate) async fn read_whole<B>(mut body: B, limit: u64, what: &str) -> Result<Bytes, ReadError>
+pub(crate) async fn read_whole<B>(
+    mut body: B,
+    limit: u64,
+    what: &str,
+    permit: &mut Option<Permit>,
+) -> Result<Bytes, ReadError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -98,6 +108,7 @@ where
         if (first.len() + rest.len() + data.len()) as u64 > limit {
             return Err(too_large());
         }
+        grow(permit, data.len())?;
         // Most bodies are one frame: keep it without a copy.
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -125,6 +136,9 @@ pub(crate) enum ReadError {
     /// It broke off.
     #[error("it broke off")]
     Broken,
+    /// There is no room for it.
+    #[error("there is no room for it")]
+    Overloaded,
     /// It cannot be decoded.
     #[error("it does not decode as its content-encoding says")]
     Undecodable,
@@ -139,6 +153,7 @@ pub(crate) async fn decode_whole(
     body: Bytes,
     limit: u64,
     ratio: u32,
+    permit: &mut Option<Permit>,
 ) -> Result<Bytes, ReadError> {
     if encoding == Encoding::Identity {
         return Ok(body);
@@ -146,7 +161,8 @@ pub(crate) async fn decode_whole(
     let compressed = body.len() as u64;
     let by_ratio = compressed.max(RATIO_FREE).saturating_mul(u64::from(ratio));
     let limit_here = limit.min(by_ratio);
-    let mut reader = decoder(encoding, std::io::Cursor::new(body));
+    let mut bytes = std::io::Cursor::new(&body[..]);
+    let mut reader = decoder(encoding, &mut bytes);
     let mut out = BytesMut::with_capacity(64 * 1024);
     loop {
         out.reserve(16 * 1024);
@@ -155,16 +171,25 @@ pub(crate) async fn decode_whole(
             .await
             .map_err(|_| ReadError::Undecodable)?;
         if read == 0 {
-            return Ok(out.freeze());
+            drop(reader);
+            // Bytes that one decoder leaves another may read.
+            let is_whole = bytes.position() == compressed;
+            return is_whole.then(|| out.freeze()).ok_or(ReadError::Undecodable);
         }
         if out.len() as u64 > limit_here {
             return Err(ReadError::TooLarge(format!(
                 "the decompressed body is larger than {limit_here} bytes"
             )));
         }
+        grow(permit, read)?;
         // Decoding a large body must not keep this thread from others.
         tokio::task::consume_budget().await;
     }
+}
+
+fn grow(permit: &mut Option<Permit>, bytes: usize) -> Result<(), ReadError> {
+    let Some(permit) = permit else { return Ok(()) };
+    permit.grow(bytes as u64).map_err(|_| ReadError::Overloaded)
 }
 
 /// Reads, decodes and bounds a request body.
@@ -176,17 +201,19 @@ pub(crate) async fn read_request<B>(
     body: B,
     limits: &Limits,
     within: std::time::Duration,
+    permit: &mut Option<Permit>,
 ) -> Result<Bytes, Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let encoding = encoding_of(headers)?;
-    let reading = read_whole(body, limits.body, "request body");
+    let reading = read_whole(body, limits.body, "request body", permit);
     let read = tokio::time::timeout(within, reading)
         .await
         .map_err(|_| Error::SlowClient)?;
     let whole = read.map_err(request_error)?;
-    let decoded = decode_whole(encoding, whole, limits.body, limits.decompression_ratio).await;
+    let ratio = limits.decompression_ratio;
+    let decoded = decode_whole(encoding, whole, limits.body, ratio, permit).await;
     decoded.map_err(request_error)
 }
 
@@ -194,6 +221,7 @@ fn request_error(error: ReadError) -> Error {
     match error {
         ReadError::TooLarge(message) => Error::TooLarge(message),
         ReadError::Broken => Error::ClientGone,
+        ReadError::Overloaded => Error::Overloaded,
         ReadError::Undecodable => {
             Error::Malformed("the request body does not decode as its content-encoding says".into())
         }

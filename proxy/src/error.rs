@@ -70,6 +70,9 @@ pub(crate) enum Error {
         /// How.
         failure: Failure,
     },
+    /// More is asked of the gate than it takes on at once.
+    #[error("too much is in flight; try again in a moment")]
+    Overloaded,
     /// A bug of ours.
     #[error("internal error")]
     Internal,
@@ -89,7 +92,10 @@ impl Error {
             | Self::SlowClient
             | Self::ClientGone => Source::Client,
             Self::Unreachable | Self::UpstreamTimeout | Self::BadAnswer(_) => Source::Upstream,
-            Self::NoUpstream { .. } | Self::Unscreened { .. } | Self::Internal => Source::Internal,
+            Self::NoUpstream { .. }
+            | Self::Unscreened { .. }
+            | Self::Overloaded
+            | Self::Internal => Source::Internal,
         }
     }
 
@@ -110,6 +116,7 @@ impl Error {
             Self::UpstreamTimeout => "timeout",
             Self::BadAnswer(_) => "bad_answer",
             Self::Unscreened { .. } => "unscreened",
+            Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }
     }
@@ -128,7 +135,7 @@ impl Error {
                 ErrorKind::BadGateway
             }
             Self::UpstreamTimeout => ErrorKind::GatewayTimeout,
-            Self::Unscreened { .. } => ErrorKind::Unavailable,
+            Self::Unscreened { .. } | Self::Overloaded => ErrorKind::Unavailable,
             Self::Internal => ErrorKind::Internal,
         }
     }

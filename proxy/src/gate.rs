@@ -3,6 +3,7 @@
 use crate::commands::Commands;
 use crate::identity::Identities;
 use crate::label::Labeller;
+use crate::load::Load;
 use crate::record::{Metrics, Record, Recorder, Sink};
 use crate::upstream::{BadUrl, Upstream};
 use portcullis_classifiers::cache::{NoRandomness, RefusedTurns, Salts, VerdictCache};
@@ -34,6 +35,7 @@ pub struct Gate {
     pub(crate) commands: Commands,
     pub(crate) labeller: Labeller,
     pub(crate) own_texts: OwnTexts,
+    pub(crate) load: Load,
     policy_label: String,
     draining: AtomicBool,
 }
@@ -105,6 +107,7 @@ impl Gate {
             salts: Salts::new()?,
             refused: RefusedTurns::new(REFUSED_TURNS),
             draining: AtomicBool::new(false),
+            load: Load::new(&config.limits),
             labeller,
             own_texts,
             policy_label,

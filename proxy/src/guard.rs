@@ -53,7 +53,7 @@ impl Gate {
     ) -> Result<Answer, Error> {
         event.route = "moderations";
         event.dialect = Dialect::OpenAiChat.name();
-        let body = self.read_json(head, body).await?;
+        let body = self.read_json(head, body, event).await?;
         let request = moderations::parse(body, &self.parse_rules())?;
         let parts: Vec<&Part> = request.parts.iter().collect();
         let seen = self.look_in_order(&parts, head, event).await?;
@@ -106,7 +106,7 @@ impl Gate {
         event: &mut Event,
     ) -> Result<Answer, Error> {
         event.route = "guard_check";
-        let body = self.read_json(head, body).await?;
+        let body = self.read_json(head, body, event).await?;
         let check = GuardCheck::parse(body, &self.parse_rules())?;
         let started = Instant::now();
         let parts: Vec<&Part> = check.parts.iter().chain(check.seams()).collect();

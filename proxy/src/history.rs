@@ -12,8 +12,8 @@
 use crate::error::Error;
 use crate::gate::{Gate, OwnTexts};
 use portcullis_classifiers::cache::Salt;
-use portcullis_protocol::{Edit, Exchange, PartKind, Role};
-use portcullis_text::Content;
+use portcullis_protocol::{Edit, Exchange, PartKind, Role, Turn};
+use portcullis_text::{Content, Surface};
 use std::collections::BTreeSet;
 
 impl Gate {
@@ -57,7 +57,7 @@ impl Gate {
         for turn_idx in stopping {
             let turn = &exchange.turns[*turn_idx];
             let is_last = *turn_idx + 1 >= exchange.turns.len();
-            if is_last || !turn.plain_text || turn.role == Role::System {
+            if is_last || !may_go(exchange, turn) {
                 continue;
             }
             let refusal = self.refusal_after(exchange, *turn_idx);
@@ -94,6 +94,15 @@ impl Gate {
                 part: part.id,
                 text: String::new(),
             }));
+            // A refusal in mid-stream: some clients put it behind what had been said.
+            let texts = parts.iter().filter(|part| part.kind == PartKind::Text);
+            edits.extend(texts.filter_map(|part| {
+                let before = self.own_texts.before_refusal(part.content.expose())?;
+                Some(Edit::Replace {
+                    part: part.id,
+                    text: before.to_owned(),
+                })
+            }));
         }
         if edits.is_empty() {
             return Ok(None);
@@ -103,9 +112,10 @@ impl Gate {
 
     fn refusal_after(&self, exchange: &Exchange, turn_idx: usize) -> Option<usize> {
         let next = exchange.assistant_after(turn_idx)?;
-        let is_refusal =
-            exchange.turns[next].plain_text && self.own_texts.is_refusal(&exchange.turn_text(next));
-        is_refusal.then_some(next)
+        let text = exchange.turn_text(next);
+        // Some clients send a refusal back as an answer without text.
+        let is_refusal = text.trim().is_empty() || self.own_texts.is_refusal(&text);
+        (exchange.turns[next].plain_text && is_refusal).then_some(next)
     }
 
     /// Our answers to commands, with the commands they answer.
@@ -142,6 +152,13 @@ impl Gate {
     }
 }
 
+/// Whether a turn can be taken out by itself: one with a tool's result belongs to the call before.
+fn may_go(exchange: &Exchange, turn: &Turn) -> bool {
+    let parts = &exchange.parts[turn.parts.clone()];
+    let answers_a_call = parts.iter().any(|part| part.surface == Surface::ToolResult);
+    turn.role != Role::System && (turn.plain_text || (turn.role == Role::User && !answers_a_call))
+}
+
 /// Every turn up to and with one, but for the operator's own.
 fn up_to(exchange: &Exchange, last: usize) -> impl Iterator<Item = usize> {
     let turns = exchange.turns.iter().enumerate().take(last + 1);
@@ -154,6 +171,14 @@ impl OwnTexts {
     fn is_refusal(&self, text: &str) -> bool {
         let text = text.trim();
         self.refusals.iter().any(|refusal| refusal.trim() == text)
+    }
+
+    /// What stands before a refusal of ours at the end of a text.
+    fn before_refusal<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let text = text.trim_end();
+        let refusals = self.refusals.iter().map(|refusal| refusal.trim());
+        let before = refusals.filter_map(|refusal| text.strip_suffix(refusal));
+        before.map(str::trim_end).find(|before| !before.is_empty())
     }
 
     fn is_reply(&self, text: &str) -> bool {

@@ -53,7 +53,10 @@ impl Gate {
         body: Incoming,
         event: &mut Event,
     ) -> Result<Answer, Error> {
-        event.tenant = self.identities.tenant(&head.headers).1;
+        crate::head::check(head)?;
+        let (tenant, name) = self.identities.tenant(&head.headers);
+        event.tenant = name;
+        event.permit = Some(self.load.admit(tenant)?);
         match self.route(head)? {
             Route::Chat(dialect) => self.chat(dialect, head, body, event).await,
             Route::Models => self.models(head, event).await,
@@ -119,7 +122,7 @@ impl Gate {
         body: Incoming,
         event: &mut Event,
     ) -> Result<Exchange, Error> {
-        let body = self.read_json(head, body).await?;
+        let body = self.read_json(head, body, event).await?;
         let started = Instant::now();
         let exchange = dialect
             .parse(body, &self.parse_rules())
@@ -131,13 +134,19 @@ impl Gate {
     }
 
     /// Reads a JSON body under the limits of the configuration.
-    pub(crate) async fn read_json(&self, head: &Parts, body: Incoming) -> Result<Bytes, Error> {
+    pub(crate) async fn read_json(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        event: &mut Event,
+    ) -> Result<Bytes, Error> {
         require_json(&head.headers)?;
         body::read_request(
             &head.headers,
             body,
             &self.config.limits,
             self.config.timeouts.read,
+            &mut event.permit,
         )
         .await
     }
@@ -182,14 +191,11 @@ impl Gate {
         event: &mut Event,
     ) -> Result<Response<Incoming>, Error> {
         let started = Instant::now();
-        let path = head
-            .uri
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
+        let path = crate::head::forwarded_path(&head.uri);
         let method = head.method.clone();
         let sent = self
             .upstream
-            .send(dialect, method, path, &head.headers, outgoing)
+            .send(dialect, method, &path, &head.headers, outgoing)
             .await;
         event.timings.upstream_us += micros(started.elapsed());
         sent
@@ -206,6 +212,10 @@ impl Gate {
             asker,
             notice,
         } = asked;
+        if answer.status().is_redirection() {
+            // A client that followed it would talk past us.
+            return Err(Error::BadAnswer("it redirects elsewhere".into()));
+        }
         if !answer.status().is_success() {
             return self.pass_error(answer, event).await;
         }
@@ -267,13 +277,18 @@ impl Gate {
         let started = Instant::now();
         let limits = &self.config.limits;
         let reading = async {
-            let whole = body::read_whole(incoming, limits.answer, "answer").await?;
-            body::decode_whole(encoding, whole, limits.answer, limits.decompression_ratio).await
+            let permit = &mut event.permit;
+            let whole = body::read_whole(incoming, limits.answer, "answer", permit).await?;
+            let ratio = limits.decompression_ratio;
+            body::decode_whole(encoding, whole, limits.answer, ratio, permit).await
         };
         let read = tokio::time::timeout(self.config.timeouts.upstream, reading).await;
         event.timings.upstream_us += micros(started.elapsed());
         let read = read.map_err(|_| Error::UpstreamTimeout)?;
-        read.map_err(|error| Error::BadAnswer(error.to_string()))
+        read.map_err(|error| match error {
+            body::ReadError::Overloaded => Error::Overloaded,
+            other => Error::BadAnswer(other.to_string()),
+        })
     }
 
     /// An error of the upstream is passed on as it came; no model wrote it.
@@ -413,9 +428,11 @@ fn is_kind(headers: &HeaderMap, kind: &str) -> bool {
 fn is_utf8_or_no_charset(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
     let value = value.trim().trim_matches('"');
-    !name.trim().eq_ignore_ascii_case("charset")
-        || value.eq_ignore_ascii_case("utf-8")
-        || value.eq_ignore_ascii_case("utf8")
+    let name = name.trim().to_ascii_lowercase();
+    // `charset*` is the same parameter in another spelling.
+    !name.starts_with("charset")
+        || name == "charset" && value.eq_ignore_ascii_case("utf-8")
+        || name == "charset" && value.eq_ignore_ascii_case("utf8")
 }
 
 /// Names are the client's text; a digest is enough to tell them apart.

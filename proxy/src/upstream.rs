@@ -29,6 +29,15 @@ const NOT_FORWARDED: [HeaderName; 10] = [
     header::EXPECT,
 ];
 
+/// Headers by which some servers take a request for another one than its first line says.
+const REROUTING: [&str; 5] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
 /// One endpoint.
 #[derive(Clone, Debug)]
 struct Endpoint {
@@ -169,6 +178,7 @@ pub(crate) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
         let hop = NOT_FORWARDED.contains(name)
             || name.as_str().starts_with("x-portcullis-")
             || name.as_str().starts_with("proxy-")
+            || REROUTING.contains(&name.as_str())
             || name == "keep-alive"
             || named_by_connection
                 .iter()
@@ -177,7 +187,24 @@ pub(crate) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
             kept.append(name.clone(), value.clone());
         }
     }
+    join_cookies(&mut kept);
     kept
+}
+
+/// HTTP/2 may cut a cookie header in pieces, which HTTP/1.1 knows as one line (RFC 9113, 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {
+        return;
+    };
+    let mut line = [first.as_bytes(), second.as_bytes()].join(&b"; "[..]);
+    for piece in pieces {
+        line.extend_from_slice(b"; ");
+        line.extend_from_slice(piece.as_bytes());
+    }
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(header::COOKIE, line);
+    }
 }
 
 fn connection_tokens(headers: &HeaderMap) -> Vec<String> {

@@ -79,6 +79,12 @@ impl Checker<'_> {
                 "is at least 1",
             ),
             ("header", limits.header >= 8 << 10, "is at least 8KiB"),
+            (
+                "memory",
+                limits.body <= limits.memory - limits.memory / 8,
+                "must hold a body of `limits.body` in seven eighths of it",
+            ),
+            ("requests", limits.requests >= 8, "is at least 8"),
         ];
         for (key, holds, rule) in rules {
             let Some(node) = self.node.at(&[Step::Key("limits"), Step::Key(key)]) else {

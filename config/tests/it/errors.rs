@@ -40,7 +40,7 @@ fn an_unknown_key_names_the_nearest_and_all_valid_ones() {
         "limits:\n  bdoy: 3MiB\n",
         (2, 3),
         "unknown key `bdoy` in `limits`, did you mean `body`?",
-        "the keys here are body, answer, event, depth, decompression_ratio and header",
+        "the keys here are body, answer, event, depth, decompression_ratio, header, memory and requests",
     );
     check_problem(
         "upstreams: {azure_and_more: \"http://a\"}\n",
@@ -61,7 +61,7 @@ fn a_wrong_type_says_what_was_expected_and_what_was_found() {
     check_problem(
         "limits: [1]\n",
         (1, 9),
-        "`limits`: expected a mapping with keys among body, answer, event, depth, decompression_ratio, header, found a list",
+        "`limits`: expected a mapping with keys among body, answer, event, depth, decompression_ratio, header, memory, requests, found a list",
         "",
     );
     check_problem(

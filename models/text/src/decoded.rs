@@ -173,6 +173,9 @@ impl Found {
             }
         }
         self.read_leet(text, layer);
+        if let Some(reading) = letters::evened(text) {
+            self.take(reading, layer);
+        }
         for reading in likelier::rot13(text)
             .into_iter()
             .chain(likelier::backwards(text))

@@ -15,6 +15,9 @@ pub struct Match {
     pub span: Span,
     /// The reading it was seen in.
     pub view: View,
+    /// Whether the text can still be replaced. In a stream, what a disguise hides may have begun to
+    /// leave before it can be read; what would be redacted is then blocked.
+    pub replaceable: bool,
 }
 
 /// Everything that is known about an exchange, or about one side of it.

@@ -122,6 +122,15 @@ impl Engine {
             .collect()
     }
 
+    /// What is done about a match.
+    pub(crate) fn action_of(&self, found: &Match) -> Action {
+        let rule = self.patterns.rule(found.id);
+        match rule.map_or(Action::Allow, |rule| rule.action(found.surface)) {
+            Action::Redact if !found.replaceable => Action::Block,
+            action => action,
+        }
+    }
+
     /// Decides about all the evidence at once.
     #[must_use]
     pub fn decide(&self, evidence: &Evidence<'_>) -> Decision {

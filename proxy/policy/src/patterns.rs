@@ -98,6 +98,7 @@ pub(crate) fn located(found: PatternMatch, part: PartId, surface: Surface) -> Ma
         surface,
         span,
         view: found.view,
+        replaceable: true,
     }
 }
 

@@ -48,8 +48,7 @@ impl Tally {
 
     /// Adds a match of a pattern.
     pub fn add_match(&mut self, engine: &Engine, found: &Match) {
-        let rule = engine.patterns.rule(found.id);
-        if rule.is_some_and(|rule| rule.action(found.surface) != Action::Allow) {
+        if engine.action_of(found) != Action::Allow {
             self.matches.push(found.clone());
         }
     }
@@ -162,7 +161,7 @@ impl Tally {
 /// What a match replaces; `None` when its pattern does not redact.
 pub(crate) fn redaction(engine: &Engine, found: &Match) -> Option<Redaction> {
     let rule = engine.patterns.rule(found.id)?;
-    (rule.action(found.surface) == Action::Redact).then(|| Redaction {
+    (engine.action_of(found) == Action::Redact).then(|| Redaction {
         span: found.span.clone(),
         replacement: rule.replacement.clone(),
     })
@@ -231,11 +230,10 @@ fn row_of_peak(engine: &Engine, peak: &Peak) -> Option<RowHit> {
 }
 
 fn row_of_match(engine: &Engine, found: &Match) -> RowHit {
-    let rule = engine.patterns.rule(found.id);
     RowHit {
         label: Label::Pattern(found.id),
         surface: found.surface,
-        action: rule.map_or(Action::Annotate, |rule| rule.action(found.surface)),
+        action: engine.action_of(found),
         score: 1.0,
         threshold: 1.0,
         detector: Detector::Pattern,

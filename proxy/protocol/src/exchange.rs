@@ -132,8 +132,6 @@ pub enum Reason {
     Remote,
     /// Numbers that may stand for text (token ids, bytes) in a field that we do not know.
     Numbers,
-    /// Alternative tokens in `logprobs` that were not chosen.
-    Alternatives,
 }
 
 impl Reason {
@@ -148,7 +146,6 @@ impl Reason {
             Self::Opaque => "opaque",
             Self::Remote => "remote",
             Self::Numbers => "numbers",
-            Self::Alternatives => "alternatives",
         }
     }
 }

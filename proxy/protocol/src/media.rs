@@ -14,9 +14,14 @@ pub(crate) fn image_url(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseEr
         return walk.everything(value);
     };
     match media_type(&url) {
-        Some(kind) if kind.starts_with("image/") => walk.gap_by_rule(Reason::Image, "an image"),
+        Some(kind) if kind.starts_with("image/") => {
+            walk.gap_by_rule(Reason::Image, "an image")?;
+            match kind.contains("xml") {
+                true => walk.everything(value),
+                false => inline_data(walk, value),
+            }
+        }
         Some(_) => walk.gap_by_rule(Reason::File, "inline data that is no image"),
-        None if is_web_address(&url) => walk.gap_by_rule(Reason::Image, "an image"),
         None => {
             walk.gap_by_rule(Reason::Image, "an image")?;
             walk.everything(value)
@@ -43,14 +48,6 @@ fn media_type(url: &str) -> Option<String> {
     let head = start[5..].split(',').next().unwrap_or_default();
     let kind = head.split(';').next().unwrap_or_default();
     Some(kind.trim().to_ascii_lowercase())
-}
-
-fn is_web_address(url: &str) -> bool {
-    let has_scheme = ["https://", "http://"].iter().any(|scheme| {
-        url.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
-    has_scheme && !url.contains(char::is_whitespace)
 }
 
 /// Base64 of something that was reported already; anything else is text.

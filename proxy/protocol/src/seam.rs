@@ -6,7 +6,7 @@
 //! take part, so the whole costs no more than a kilobyte for each part.
 
 use crate::exchange::{Part, PartKind};
-use portcullis_text::{Content, PartId};
+use portcullis_text::{Content, PartId, Surface};
 use std::ops::Range;
 
 /// Bytes of a long part that are read together with its neighbour.
@@ -31,9 +31,22 @@ pub(crate) struct Seams {
 impl Seams {
     pub(crate) fn of(parts: &[Part]) -> Self {
         let mut seams = Self::default();
+        for surface in Surface::ALL {
+            seams.join(parts, surface);
+        }
+        seams
+    }
+
+    /// Reads the texts of one surface across their ends.
+    fn join(&mut self, parts: &[Part], surface: Surface) {
+        let seams = self;
         let mut run: Vec<(&Part, Range<usize>)> = Vec::new();
-        let texts = parts.iter().filter(|part| part.kind == PartKind::Text);
-        for part in texts {
+        let is_text = |part: &&Part| {
+            part.kind == PartKind::Text
+                && part.surface == surface
+                && !part.content.expose().trim().is_empty()
+        };
+        for part in parts.iter().filter(is_text) {
             let joins = run
                 .last()
                 .is_some_and(|(last, _)| are_neighbours(last, part));
@@ -53,7 +66,6 @@ impl Seams {
             ));
         }
         seams.close(&mut run, parts.len());
-        seams
     }
 
     fn close(&mut self, run: &mut Vec<(&Part, Range<usize>)>, n_parts: usize) {
@@ -138,7 +150,8 @@ fn text_of<'p>((part, range): &(&'p Part, Range<usize>)) -> &'p str {
 
 fn are_neighbours(first: &Part, second: &Part) -> bool {
     let near = match (first.turn, second.turn) {
-        (Some(first), Some(second)) => first.abs_diff(second) <= 1,
+        // A person goes on after an answer.
+        (Some(first), Some(second)) => first.abs_diff(second) <= 2,
         (first, second) => first == second,
     };
     near && first.surface == second.surface && first.choice == second.choice

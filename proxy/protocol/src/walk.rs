@@ -227,9 +227,7 @@ impl Walk {
             )));
         }
         self.at(Step::Key(&name, key.span().start), |walk| {
-            if !is_identifier(&name) {
-                walk.keys_part(key, name.clone().into_owned())?;
-            }
+            walk.keys_part(key, name.clone().into_owned())?;
             if holds_many_numbers(value) {
                 walk.gap(Reason::Numbers);
             }

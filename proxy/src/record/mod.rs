@@ -12,6 +12,7 @@ pub use metrics::Metrics;
 pub use receipt::{Coverage, PartReceipt, Receipt};
 pub use sink::Sink;
 
+use crate::load::Permit;
 use decisions::Decisions;
 use portcullis_config::{Action, Mode};
 use portcullis_policy::RowHit;
@@ -296,6 +297,7 @@ impl Recorder {
             record: Box::new(record),
             recorder: Arc::clone(self),
             opened: Instant::now(),
+            permit: None,
         }
     }
 
@@ -342,6 +344,8 @@ pub struct Event {
     record: Box<Record>,
     recorder: Arc<Recorder>,
     opened: Instant,
+    /// The room that the exchange takes up, given back when it has ended.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Event {

@@ -52,6 +52,9 @@ impl Channels {
     }
 }
 
+/// First key of what stands beside an answer.
+const BESIDE: u32 = 0x2_0000;
+
 /// The machine's key of a channel.
 pub(crate) fn key_of(choice: u32, channel: Channel) -> ChannelKey {
     let channel = match channel {
@@ -59,9 +62,14 @@ pub(crate) fn key_of(choice: u32, channel: Channel) -> ChannelKey {
         Channel::Refusal => 1,
         Channel::Reasoning => 2,
         Channel::ToolCall(idx) => 0x1_0000 + (idx & 0xffff),
-        Channel::Other(number) => 0x2_0000 + u32::from(number),
+        Channel::Other(number) => BESIDE + u32::from(number),
     };
     ChannelKey { choice, channel }
+}
+
+/// Whether a channel is part of the answer itself and not of what stands beside it.
+pub(crate) const fn is_answer(key: ChannelKey) -> bool {
+    key.channel < BESIDE
 }
 
 /// Tool calls are held until they are complete: a client may act on them.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::record::{Event, Outcome, micros};
 use crate::reply::{answer_id, refusal_of};
-use crate::screen::channels::{Channels, hold_of, key_of};
+use crate::screen::channels::{Channels, hold_of, is_answer, key_of};
 use crate::screen::source::Source;
 use crate::screen::{Asker, note_closed, note_screening};
 use bytes::{Bytes, BytesMut};
@@ -72,6 +72,8 @@ pub(crate) struct GuardedStream {
     last_read: Instant,
     last_sent: Instant,
     first_text: Option<Instant>,
+    /// Choices that have ended.
+    finished: SmallVec<[u32; 1]>,
     out: BytesMut,
     over: bool,
 }
@@ -98,7 +100,12 @@ impl GuardedStream {
         let rules = gate.config.stream;
         let config = StreamConfig {
             mode: rules.mode,
-            pace: rules.pace,
+            // There is nothing to be saved by waiting for a tier that answers at once.
+            pace: if gate.cascade.is_immediate() {
+                Duration::ZERO
+            } else {
+                rules.pace
+            },
             ..StreamConfig::default()
         };
         let max_event = usize::try_from(gate.config.limits.event).unwrap_or(usize::MAX);
@@ -117,6 +124,7 @@ impl GuardedStream {
             last_read: now,
             last_sent: now,
             first_text: None,
+            finished: SmallVec::new(),
             out: BytesMut::new(),
             over: false,
             gate,
@@ -204,6 +212,16 @@ impl GuardedStream {
                 complete: delta.complete,
             })
             .collect();
+        let goes_on = |delta: &DeltaIn<'_>| {
+            !delta.text.is_empty()
+                && is_answer(delta.key)
+                && self.finished.contains(&delta.key.choice)
+        };
+        if deltas.iter().any(goes_on) {
+            // Clients differ in what they do with it, and a word may be cut in two by the end.
+            return self.fault(&Error::BadAnswer("a choice goes on after its end".into()));
+        }
+        self.finished.extend_from_slice(&read.finishes);
         let now = now();
         if !deltas.is_empty() && self.first_text.is_none() {
             self.first_text = Some(now);
@@ -239,7 +257,15 @@ impl GuardedStream {
 
     fn take_end(&mut self) {
         self.upstream = None;
-        if self.splitter.finish().is_err() || !self.reader.is_complete() {
+        let last = self.splitter.finish();
+        let is_whole = last.is_ok();
+        if let Ok(Some(event)) = last {
+            self.take_event(event);
+            if self.over {
+                return;
+            }
+        }
+        if !is_whole || !self.reader.is_complete() {
             self.fault(&Error::BadAnswer(
                 "the stream ended before its proper end".into(),
             ));

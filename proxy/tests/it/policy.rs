@@ -118,7 +118,7 @@ async fn matches_are_redacted_on_both_sides() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(asked, "what of project  nightfall or [name]?");
+    assert_eq!(asked, "what of [name] or [name]?");
 }
 
 #[tokio::test]

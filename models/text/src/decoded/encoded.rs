@@ -275,6 +275,9 @@ fn readable(bytes: &[u8]) -> Option<String> {
     let n_signs = text.chars().filter(is_sign).count();
     // A few bytes that do not fit are the end of a window or of another alphabet.
     let is_most = bytes.len() <= text.len() + 2 || 24 <= text.len();
-    (4 <= n_chars && is_most && n_chars <= 3 * n_letters && 3 * n_chars <= 4 * n_signs)
-        .then_some(text)
+    let is_encoded = text
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit() || byte == b'%');
+    let is_readable = n_chars <= 3 * n_letters && 3 * n_chars <= 4 * n_signs;
+    (4 <= n_chars && is_most && (is_readable || is_encoded)).then_some(text)
 }

@@ -13,7 +13,7 @@ const MAX_GAP: usize = 6;
 /// Most characters that are taken out between two letters of a word.
 const MAX_SIGNS: usize = 4;
 
-/// `b o m b` as `bomb`. A gap wider than the first one of its row stands between words.
+/// `b o m b` as `bomb`. A gap wider than is usual in its row stands between words.
 pub(super) fn spaced(text: &str) -> Option<Reading> {
     pulled_together(text, false)
 }
@@ -33,8 +33,9 @@ fn pulled_together(text: &str, article: bool) -> Option<Reading> {
         }
         out.copy(&text[copied..first], copied);
         copied = first;
+        let usual = usual_gap(&row);
         for (idx, letter) in row.iter().enumerate() {
-            if 0 < idx && (row[1].gap < letter.gap || (article && idx == 1)) {
+            if 0 < idx && (usual < letter.gap || (article && idx == 1)) {
                 out.put(" ", copied..letter.at);
             }
             copied = letter.at + letter.len;
@@ -46,6 +47,13 @@ fn pulled_together(text: &str, article: bool) -> Option<Reading> {
     }
     out.copy(&text[copied..], copied);
     Some(Reading::weighty(View::Spaced, out))
+}
+
+/// The middle one of the gaps in a row.
+fn usual_gap(row: &[Letter]) -> usize {
+    let mut gaps: Vec<usize> = row.iter().skip(1).map(|letter| letter.gap).collect();
+    gaps.sort_unstable();
+    gaps[gaps.len() / 2]
 }
 
 /// A letter that stands alone.
@@ -117,6 +125,34 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
     out.copy(&text[copied..], copied);
     Some(Reading {
         view: View::Joined,
+        text: out,
+        weighty: false,
+    })
+}
+
+/// White space, hyphens and low lines between words as one space: `project\n-  nightfall`.
+pub(super) fn evened(text: &str) -> Option<Reading> {
+    let is_gap = |c: char| c.is_whitespace() || matches!(c, '-' | '_');
+    let mut out = Canonical::default();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(skip) = text[at..].find(is_gap) {
+        let start = at + skip;
+        let len = text[start..]
+            .find(|c| !is_gap(c))
+            .unwrap_or(text.len() - start);
+        at = start + len;
+        if &text[start..at] != " " && 0 < start && at < text.len() {
+            out.copy(&text[copied..start], copied);
+            out.put(" ", start..at);
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.copy(&text[copied..], copied);
+    Some(Reading {
+        view: View::Spaced,
         text: out,
         weighty: false,
     })

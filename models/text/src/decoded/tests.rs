@@ -103,6 +103,15 @@ fn letters_are_put_together() {
         check(text, View::Spaced, "bomb");
     }
     check("make a b o m b", View::Spaced, "make a bomb");
+    for text in [
+        "pipe  bomb",
+        "pipe\nbomb",
+        "pipe -\t bomb",
+        "pipe_bomb",
+        "pipe\r\n\r\nbomb",
+    ] {
+        check(text, View::Spaced, "pipe bomb");
+    }
     check("h o w  t o  m a k e", View::Spaced, "how to make");
     for text in [
         "bo-mb",

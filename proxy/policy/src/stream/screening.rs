@@ -226,10 +226,10 @@ impl Machine {
             }
             Entry::Matched(found) => {
                 self.tally.add_match(&self.engine, &found);
-                if self.action_of(&found) == Action::Disclaim {
+                if self.engine.action_of(&found) == Action::Disclaim {
                     self.disclaim(place.channel, Label::Pattern(found.id));
                 }
-                self.enforces() && Action::Redirect <= self.action_of(&found)
+                self.enforces() && Action::Redirect <= self.engine.action_of(&found)
             }
             Entry::Failed(check) => {
                 self.stop(Output::Fault(check));
@@ -282,16 +282,16 @@ impl Machine {
     fn enter_matches(&mut self, idx: usize, hits: Vec<PatternMatch>) {
         for hit in hits {
             let at = self.channels[idx].position(hit.range.end.saturating_sub(1)) + 1;
-            self.enter_match(idx, hit, at);
+            let channel = &self.channels[idx];
+            self.enter_match(idx, located(hit, channel.part, channel.surface), at);
         }
     }
 
-    fn enter_match(&mut self, idx: usize, hit: PatternMatch, at: u64) {
+    fn enter_match(&mut self, idx: usize, found: Match, at: u64) {
         let channel = &mut self.channels[idx];
-        let found = located(hit, channel.part, channel.surface);
         channel.redactions.extend(redaction(&self.engine, &found));
         channel.n_pending += 1;
-        if self.enforces() && Action::Redirect <= self.action_of(&found) {
+        if self.enforces() && Action::Redirect <= self.engine.action_of(&found) {
             self.doom();
         }
         self.ledger.enter(found, at, idx);
@@ -301,23 +301,37 @@ impl Machine {
     ///
     /// The automaton that watches the channel sees the text as written; disguises are taken off
     /// window by window. A sample skips bytes, which its windows have seen.
-    fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<PatternMatch> {
+    fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<Match> {
         let channel = &self.channels[idx];
         if stretch.sample.is_some() {
             return Vec::new();
         }
         let patterns = self.engine.patterns.on(channel.surface);
         let start = stretch.range.start;
-        let mut found = patterns.find_in_readings(&channel.text[stretch.range.clone()]);
-        for hit in &mut found {
-            hit.range = start + hit.range.start..start + hit.range.end;
+        let text = &channel.text[stretch.range.clone()];
+        let found = patterns.find_in_readings(text);
+        if found.is_empty() {
+            return Vec::new();
         }
-        found
-    }
-
-    fn action_of(&self, found: &Match) -> Action {
-        let rule = self.engine.patterns.rule(found.id);
-        rule.map_or(Action::Allow, |rule| rule.action(found.surface))
+        // What stands there undisguised is for the automaton, which knows what excuses it.
+        let plain = patterns.find(text);
+        let is_plain = |hit: &PatternMatch| {
+            plain.iter().any(|plain| {
+                plain.id == hit.id
+                    && plain.range.start < hit.range.end
+                    && hit.range.start < plain.range.end
+            })
+        };
+        let hidden = found.into_iter().filter(|hit| !is_plain(hit));
+        hidden
+            .map(|mut hit| {
+                hit.range = start + hit.range.start..start + hit.range.end;
+                Match {
+                    replaceable: false,
+                    ..located(hit, channel.part, channel.surface)
+                }
+            })
+            .collect()
     }
 
     fn stops(&self, windows: &[Window]) -> bool {
@@ -359,7 +373,10 @@ impl Machine {
         let known = known_at(&self.channels[idx], stretch.range.end, self.clock);
         if kind != CheckKind::Tail {
             for hit in self.disguises(idx, &stretch) {
-                if self.channels[idx].disguises.insert((hit.id, hit.range.end)) {
+                if self.channels[idx]
+                    .disguises
+                    .insert((hit.id, hit.span.range.end))
+                {
                     self.enter_match(idx, hit, known);
                 }
             }

@@ -22,7 +22,8 @@ const SIGNATURE: Rule = Rule::On(Surface::Reasoning, &Rule::With(crate::media::s
 /// Lists what stands in an event. `root` is an object, `name` the event's `event` field.
 pub(crate) fn read<'d>(root: Value<'d>, name: &[u8]) -> Result<Seen<'d>, StreamError> {
     let kind = root.get("type").and_then(Value::as_str).unwrap_or_default();
-    if !name.is_empty() && name != kind.as_bytes() {
+    // `message` is what an event without a name is called.
+    if !matches!(name, b"" | b"message") && name != kind.as_bytes() {
         // Clients differ in which of the two they go by.
         return Err(StreamError("an event's name and its `type` differ".into()));
     }

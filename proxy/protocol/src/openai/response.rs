@@ -151,10 +151,8 @@ fn logprobs(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
 pub(super) struct Tokens {
     /// The chosen tokens of each list, joined.
     pub(super) joined: String,
-    /// Every other string but the alternatives' tokens.
+    /// Every other string, with the tokens that were not chosen.
     pub(super) other: String,
-    /// Whether there are tokens that were not chosen.
-    alternatives: bool,
     /// Whether there are numbers that are no bytes of text.
     numbers: bool,
 }
@@ -176,9 +174,7 @@ impl Tokens {
 
     /// What of it cannot be screened.
     pub(super) fn gaps(&self) -> impl Iterator<Item = Reason> {
-        let alternatives = self.alternatives.then_some(Reason::Alternatives);
-        let numbers = self.numbers.then_some(Reason::Numbers);
-        alternatives.into_iter().chain(numbers)
+        self.numbers.then_some(Reason::Numbers).into_iter()
     }
 
     /// A client can put the answer together from the tokens or from their bytes, so where the two
@@ -223,10 +219,12 @@ impl Tokens {
         }
         let own = token(item);
         let bytes = item.get("bytes").and_then(|value| self.bytes_of(value));
-        let is_chosen = own == chosen && bytes.is_none_or(|bytes| bytes == chosen.as_bytes());
-        if !is_chosen {
-            self.other.push_str(&own);
-            self.other.push('\n');
+        let bytes = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        for text in [Some(own.into_owned()), bytes].into_iter().flatten() {
+            if text != chosen {
+                self.other.push_str(&text);
+                self.other.push('\n');
+            }
         }
         for (key, value) in item.members() {
             match &*key.as_str().unwrap_or_default() {
