@@ -261,6 +261,7 @@ impl Recorder {
         mode: Mode,
         classifiers: Vec<String>,
     ) -> Self {
+        sink.count_lost_in(metrics.records_lost());
         Self {
             metrics,
             sink,
