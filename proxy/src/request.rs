@@ -198,6 +198,10 @@ impl Gate {
             .send(dialect, method, &path, &head.headers, outgoing)
             .await;
         event.timings.upstream_us += micros(started.elapsed());
+        // What follows such a head is no answer, and a client that got it would talk past us.
+        if matches!(&sent, Ok(answer) if answer.status().is_informational()) {
+            return Err(Error::BadAnswer("it switches protocols".into()));
+        }
         sent
     }
 

@@ -19,6 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -116,7 +117,7 @@ impl Server {
                     let handler = Handler(Arc::clone(&gate));
                     let (http, watcher) = (http.clone(), graceful.watcher());
                     match self.tls.clone() {
-                        None => tasks.spawn(talk(http, watcher, TokioIo::new(stream), handler)),
+                        None => tasks.spawn(talk(http, watcher, TokioIo::new(stream), handler, self.timeouts.read)),
                         Some(tls) => {
                             let within = self.timeouts.read;
                             tasks.spawn(talk_tls(http, watcher, tls, stream, handler, within))
@@ -126,7 +127,7 @@ impl Server {
                 accepted = self.admin.accept() => {
                     let Some(stream) = admit(accepted).await else { continue };
                     let (http, watcher) = (http.clone(), graceful.watcher());
-                    tasks.spawn(talk(http, watcher, TokioIo::new(stream), admin.clone()));
+                    tasks.spawn(talk(http, watcher, TokioIo::new(stream), admin.clone(), self.timeouts.read));
                 }
             }
         }
@@ -186,16 +187,33 @@ fn connection_builder(limits: &Limits, timeouts: &Timeouts) -> Builder {
     http
 }
 
-async fn talk<I, S>(http: Builder, watcher: Watcher, io: TokioIo<I>, service: S)
+async fn talk<I, S>(http: Builder, watcher: Watcher, io: TokioIo<I>, service: S, within: Duration)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Send,
     S::Future: Send + 'static,
 {
-    let connection = http.serve_connection(io, service).into_owned();
-    // What goes wrong on one connection is that client's affair.
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended early");
+    let asked = AtomicBool::new(false);
+    let service = hyper::service::service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
+        service.call(request)
+    });
+    let connection = http.serve_connection(io, service);
+    // Until the first request the HTTP library keeps no time: it waits to see which version it is.
+    let silent = async {
+        tokio::time::sleep(within).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = watcher.watch(connection) => {
+            // What goes wrong on one connection is that client's affair.
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }
+        () = silent => tracing::debug!("a connection said nothing"),
     }
 }
 
@@ -208,7 +226,7 @@ async fn talk_tls(
     within: Duration,
 ) {
     match tokio::time::timeout(within, tls.accept(stream)).await {
-        Ok(Ok(stream)) => talk(http, watcher, TokioIo::new(stream), handler).await,
+        Ok(Ok(stream)) => talk(http, watcher, TokioIo::new(stream), handler, within).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }

@@ -356,6 +356,11 @@ impl Metrics {
         errors.with_label_values(&[reason]).inc();
     }
 
+    /// The counter of records that the sink could not take or could not write.
+    pub(crate) fn records_lost(&self) -> IntCounter {
+        self.records_lost.clone()
+    }
+
     /// Counts a record that the sink could not take.
     pub fn record_lost(&self) {
         self.records_lost.inc();

@@ -262,6 +262,7 @@ impl Recorder {
         mode: Mode,
         classifiers: Vec<String>,
     ) -> Self {
+        sink.count_lost_in(metrics.records_lost());
         Self {
             metrics,
             sink,

@@ -1,14 +1,15 @@
 //! A classifier whose verdict is in the text, so that tests do not depend on trained weights.
 
 use portcullis_classifiers::classifier::{
-    Classifier, Failure, Identity, Job, Pending, Promise, Shed, Verdict,
+    Classifier, Failure, Identity, Job, Pending, Promise, Segment, Shed, Verdict,
 };
 use portcullis_text::{Category, Detector, Scores, Span, View, Window};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// `murder` is violence, `headache` a medical topic, `despair` self-harm; `explode` panics while scoring,
-/// `silence` never answers, `garbage` gives no numbers.
+/// `murder` is violence, `headache` a medical topic, `despair` self-harm; `explode` panics while
+/// the job is handed over, `crash` kills the worker that took it, `silence` never answers,
+/// `garbage` gives no numbers, `omit` gets no verdict of its own, `no room` and `too late` are shed.
 #[derive(Debug)]
 pub(crate) struct Keywords {
     identity: Identity,
@@ -76,10 +77,22 @@ impl Classifier for Keywords {
         if says("garbage") {
             return Ok(Pending::ready(Err(Failure::NonFinite)));
         }
+        if says("crash") {
+            let (promise, pending) = Pending::promise();
+            std::thread::spawn(move || -> () {
+                let _taken = promise;
+                panic!("a worker that panics");
+            });
+            return Ok(pending);
+        }
         if says("no room") {
             return Err(Shed::QueueFull);
         }
-        let windows = job.segments.iter().map(|segment| Window {
+        if says("too late") {
+            return Err(Shed::Late);
+        }
+        let is_scored = |segment: &&Segment| !segment.content.expose().contains("omit");
+        let windows = job.segments.iter().filter(is_scored).map(|segment| Window {
             span: Span {
                 part: segment.part,
                 range: segment.start..segment.start + segment.content.len(),

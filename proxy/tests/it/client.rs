@@ -92,6 +92,10 @@ pub(crate) async fn read_reply(stream: &mut TcpStream) -> Reply {
         whole: false,
     };
     let rest = bytes.split_off(head_end);
+    if matches!(status, 100..200 | 204 | 304) {
+        reply.whole = true;
+        return reply;
+    }
     if let Some(length) = reply.header("content-length") {
         let length: usize = length.parse().unwrap();
         reply.body = rest;

@@ -18,6 +18,7 @@ mod guard;
 mod history;
 mod policy;
 mod records;
+mod script;
 mod setup;
 mod streams;
 mod transparent;

@@ -2,6 +2,7 @@
 //!
 //! It speaks HTTP/1.1 by hand, so that it can break the protocol at any byte.
 
+use crate::script::{self, Act};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,14 +40,22 @@ pub(crate) struct Upstream {
     pub(crate) was_cancelled: Arc<Notify>,
     /// Steps that a `steps` answer waits for.
     pub(crate) step: mpsc::UnboundedSender<String>,
+    /// Connections that were accepted.
+    pub(crate) connections: Arc<AtomicUsize>,
+    /// Bytes that the gate took of a flood.
+    pub(crate) flooded: Arc<AtomicUsize>,
+    script: Arc<Mutex<Vec<Act>>>,
 }
 
+/// What all connections of the upstream share.
 #[derive(Clone)]
-struct Shared {
+pub(crate) struct Shared {
     seen: Arc<Mutex<Vec<Seen>>>,
-    cancelled: Arc<AtomicUsize>,
-    was_cancelled: Arc<Notify>,
-    steps: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
+    pub(crate) cancelled: Arc<AtomicUsize>,
+    pub(crate) was_cancelled: Arc<Notify>,
+    pub(crate) steps: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
+    pub(crate) flooded: Arc<AtomicUsize>,
+    script: Arc<Mutex<Vec<Act>>>,
 }
 
 impl Upstream {
@@ -59,21 +68,33 @@ impl Upstream {
             cancelled: Arc::default(),
             was_cancelled: Arc::default(),
             steps: Arc::new(Mutex::new(steps)),
+            flooded: Arc::default(),
+            script: Arc::default(),
         };
+        let connections = Arc::new(AtomicUsize::new(0));
         let upstream = Self {
             address,
             seen: Arc::clone(&shared.seen),
             cancelled: Arc::clone(&shared.cancelled),
             was_cancelled: Arc::clone(&shared.was_cancelled),
             step,
+            connections: Arc::clone(&connections),
+            flooded: Arc::clone(&shared.flooded),
+            script: Arc::clone(&shared.script),
         };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
                 stream.set_nodelay(true).unwrap();
                 tokio::spawn(serve(stream, shared.clone()));
             }
         });
         upstream
+    }
+
+    /// What the model `script` does from now on.
+    pub(crate) async fn script(&self, acts: Vec<Act>) {
+        *self.script.lock().await = acts;
     }
 
     pub(crate) async fn requests(&self) -> Vec<Seen> {
@@ -146,35 +167,17 @@ async fn answer(
     match model.as_str() {
         "status:429" => {
             let body = r#"{"error":{"message":"slow down","type":"rate_limit"}}"#;
-            let head = format!("HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
             send(stream, &(head + body)).await
         }
         "fault:close" => None,
-        "fault:short" => {
-            send(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"id\":").await;
-            None
-        }
-        "fault:not-json" => {
-            send(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\nnot json!").await
-        }
-        "fault:html" => {
-            send(stream, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\n<hi/>").await
-        }
         "fault:hang" => hang(stream, shared).await,
-        "fault:cut-stream" => {
-            start_events(stream).await?;
-            chunk(stream, &events(anthropic, "good words ", false)).await?;
-            None
-        }
-        "fault:no-done" => {
-            start_events(stream).await?;
-            chunk(stream, &events(anthropic, "good words ", false)).await?;
-            send(stream, "0\r\n\r\n").await
-        }
-        "fault:bad-event" => {
-            start_events(stream).await?;
-            chunk(stream, "data: {\"choices\": [}\n\n").await?;
-            hang(stream, shared).await
+        "script" => {
+            let acts = shared.script.lock().await.clone();
+            script::play(stream, &acts, shared).await
         }
         "steps" => steps(stream, shared).await,
         _ if streams => {
@@ -186,7 +189,10 @@ async fn answer(
         _ => {
             let text = text_of(request);
             let whole = whole(anthropic, &text).to_string();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-upstream: yes\r\ncontent-length: {}\r\n\r\n", whole.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-upstream: yes\r\ncontent-length: {}\r\n\r\n",
+                whole.len()
+            );
             send(stream, &(head + &whole)).await
         }
     }
@@ -201,7 +207,7 @@ fn text_of(request: &Seen) -> String {
 }
 
 /// Waits until the gate goes away, and counts that.
-async fn hang(stream: &mut TcpStream, shared: &Shared) -> Option<()> {
+pub(crate) async fn hang(stream: &mut TcpStream, shared: &Shared) -> Option<()> {
     let mut byte = [0; 1];
     while stream.read(&mut byte).await.is_ok_and(|read| read > 0) {}
     shared.cancelled.fetch_add(1, Ordering::SeqCst);
