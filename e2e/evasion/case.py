@@ -26,6 +26,9 @@ BENIGN = "benign"
 #: Both pass, and that is known: the reason says why a rule on words cannot or need not hold it.
 GAP = "gap"
 
+#: Why a word that is cut over two fields passes.
+TWO_PLACES = "two texts of their own, which no reader puts side by side"
+
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
 

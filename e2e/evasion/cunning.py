@@ -134,11 +134,9 @@ WHOLE = {
     ).decode(),
     "base64, padding within": lambda text: " ".join(b64(part) for part in text.split()),
     "base64, each word": lambda text: " ".join(b64(part).rstrip("=") for part in text.split()),
-    "hex behind 2,000 decoys": lambda text: " ".join(
-        f"Bread {at}".encode().hex() for at in range(2000)
-    )
-    + " "
-    + text.encode().hex(),
+    "hex behind 2,000 decoys": lambda text: (
+        " ".join(f"Bread {at}".encode().hex() for at in range(2000)) + " " + text.encode().hex()
+    ),
     "hex of UTF-16": lambda text: text.encode("utf-16-le").hex(),
     "hex, a byte a line": hexed("{:02x}", "\n"),
     "hex, mixed case": lambda text: text.encode().hex().title(),
@@ -163,9 +161,7 @@ WHOLE = {
     "e-mail header, Q": lambda text: (
         "=?utf-8?Q?" + "".join(f"={byte:02X}" for byte in text.encode()) + "?="
     ),
-    "page of escaped HTML": lambda text: html.escape(
-        "".join(f"&#{ord(one)};" for one in text)
-    ),
+    "page of escaped HTML": lambda text: html.escape("".join(f"&#{ord(one)};" for one in text)),
     "Caesar by three": lambda text: "".join(
         A_TO_Z[(A_TO_Z.index(one) + 3) % 26] if one in A_TO_Z else one for one in text.lower()
     ),

@@ -3,7 +3,7 @@
 import base64
 import json
 
-from .case import DROP, GAP, REFUSE, Case
+from .case import DROP, GAP, REFUSE, TWO_PLACES, Case
 from .requests import ask, document, post, send, text, turns
 
 UNKNOWN_PART = "a part that cannot be read is refused"
@@ -111,7 +111,6 @@ FIELDS = {
     "content, letter a part": last(lambda w: [{"type": "text", "text": one} for one in text(w)]),
     "content, text beside text": last(lambda w: [{"type": "text", "text": "Hello", "note": text(w)}]),
     "content, cache_control": last(lambda w: [{"type": "text", "text": "Hello", "cache_control": {"type": text(w)}}]),
-    "word over parts with a blank one": last(lambda w: [{"type": "text", "text": one} for one in (f"make a {w[:2]}", " ", w[2:])]),
     "leet over two parts": over_parts(lambda w: (f"make a {w[0]}", w[1:].replace("o", "0").replace("a", "4"))),
     "base64 over two parts": over_parts(lambda w: halves(b64(w))),
     "base64 over two user turns": lambda w: turns("openai", *map(user, halves(b64(w)))),
@@ -308,7 +307,15 @@ REFUSED = {
 
 
 #: What passes, and why.
-GAPS = {"image_url, text called a picture": PICTURE}
+GAPS = {
+    "image_url, text called a picture": PICTURE,
+    "word over arguments of two calls": TWO_PLACES,
+    "word over two members of arguments": TWO_PLACES,
+    "word over name and content": TWO_PLACES,
+    "word over keys": TWO_PLACES,
+    "schema enum over two values": TWO_PLACES,
+    "stop, word over sequences": TWO_PLACES,
+}
 
 
 def every():

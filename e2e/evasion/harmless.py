@@ -76,7 +76,10 @@ def long_ones():
     yield "64 KB of hexadecimal digits", noise("0123456789abcdef", 64_000, 1)
     yield "64 KB of digits", noise("0123456789", 64_000, 2)
     yield "5,000 numbers", " ".join(str(random.Random(at).randrange(1000)) for at in range(5000))
-    yield "2,000 spaced hexadecimal bytes", " ".join(f"{byte:02x}" for byte in random.Random(3).randbytes(2000))
+    yield (
+        "2,000 spaced hexadecimal bytes",
+        " ".join(f"{byte:02x}" for byte in random.Random(3).randbytes(2000)),
+    )
     for name in FILES:
         text = (ROOT / name).read_text()
         if BAD in text.lower():
@@ -87,8 +90,17 @@ def long_ones():
 def every():
     texts = [*HARMLESS.items(), *long_ones()]
     for name, text in texts:
-        pieces = [text[at : at + 40] for at in range(0, len(text), 40)] if len(text) > 500 else list(text)
-        yield Case(f"harmless in: {name}", "openai", lambda _, text=text: ask("openai", text), expect=BENIGN)
+        pieces = (
+            [text[at : at + 40] for at in range(0, len(text), 40)]
+            if len(text) > 500
+            else list(text)
+        )
+        yield Case(
+            f"harmless in: {name}",
+            "openai",
+            lambda _, text=text: ask("openai", text),
+            expect=BENIGN,
+        )
         yield Case(f"harmless out: {name}", "openai", lambda _: ask("openai"),
                    lambda _, text=text: chat({"content": text}), expect=BENIGN)  # fmt: skip
         yield Case(f"harmless stream: {name}", "anthropic", lambda _: ask("anthropic", stream=True),

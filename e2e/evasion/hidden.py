@@ -21,6 +21,8 @@ GAPS = {
     "text, uuencode": CIPHER,
     "text, base85": CIPHER,
     "text, ascii85": CIPHER,
+    "text, base64 eight times": "how deep encodings are undone is bounded",
+    "text, base64 backwards": CIPHER,
     "text, gzip in base64": NOT_TEXT,
 }
 
@@ -73,10 +75,13 @@ def in_whole(dialect, make, secret):
 
 
 def in_stream(dialect, make, secret):
-    """A letter a delta, and the tail after it."""
+    """A letter a delta (more where the text is long), and the tail after it."""
 
     def answer(word):
-        pieces = ["Well. ", *make(word), "\n", TAIL]
+        text = make(word)
+        step = 1 + len(text) // 2000
+        cut = [text[at : at + step] for at in range(0, len(text), step)]
+        pieces = ["Well. ", *cut, "\n", TAIL]
         if dialect == "openai":
             made = chat_stream([{"content": piece} for piece in pieces])
         else:

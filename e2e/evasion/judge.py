@@ -55,7 +55,9 @@ def judge(world, case):
         wrong += [(BAD, what) for what in [local(bad)] if what]
         wrong += [(TWIN, what) for what in [local(twin)] if what]
     elif case.expect == DROP:
-        wrong += [(BAD, what) for what in [leak(case, bad) if case.answer else arrived(bad)] if what]
+        wrong += [
+            (BAD, what) for what in [leak(case, bad) if case.answer else arrived(bad)] if what
+        ]
         wrong += [
             (TWIN, what) for what in [passes(case, twin) if case.answer else answered(twin)] if what
         ]

@@ -15,7 +15,7 @@ from .answers import (
     sse,
     stream,
 )
-from .case import GAP, SENTENCE, TAIL, Case
+from .case import GAP, SENTENCE, TAIL, TWO_PLACES, Case
 from .requests import ask
 
 BROKEN = "an event that cannot be read ends the stream with an error"
@@ -319,6 +319,8 @@ GAPS = {
     "prompt_filter_results": NO_TEXT,
     "id, a letter a chunk": NO_TEXT,
     "signature_delta, a word a delta": NO_TEXT,
+    "tool arguments, word over members": TWO_PLACES,
+    "word over content and refusal": TWO_PLACES,
 }
 
 

@@ -144,9 +144,16 @@ impl PatternSet {
     #[must_use]
     pub fn find_disguised(&self, text: &str) -> Vec<PatternMatch> {
         let mut found = self.find(text);
-        found.extend(self.find_in_readings(text));
-        found.sort_unstable_by_key(PatternMatch::place);
-        found.dedup_by(|next, first| next.range == first.range && next.id == first.id);
+        let n_plain = found.len();
+        for hit in self.find_in_readings(text) {
+            let is_same = |seen: &PatternMatch| seen.range == hit.range && seen.id == hit.id;
+            if !found.iter().any(is_same) {
+                found.push(hit);
+            }
+        }
+        if n_plain < found.len() {
+            found.sort_unstable_by_key(PatternMatch::place);
+        }
         found
     }
 

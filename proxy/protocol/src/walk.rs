@@ -226,8 +226,12 @@ impl Walk {
                 self.path()
             )));
         }
+        let is_top = self.path.is_empty();
         self.at(Step::Key(&name, key.span().start), |walk| {
-            walk.keys_part(key, name.clone().into_owned())?;
+            // A key of the request itself may be a whole word of prose; deeper ones are names.
+            if is_top || !is_identifier(&name) {
+                walk.keys_part(key, name.clone().into_owned())?;
+            }
             if holds_many_numbers(value) {
                 walk.gap(Reason::Numbers);
             }

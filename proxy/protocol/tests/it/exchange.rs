@@ -244,7 +244,16 @@ fn what_cannot_be_screened_is_reported_or_refused_by_rule() {
     let image = ("/messages/0/content/0/image_url/url", Reason::Image);
     let audio = ("/messages/0/content/1/input_audio/data", Reason::Audio);
     assert_eq!(gaps, [image, audio]);
-    assert!(read.parts.is_empty() && !read.turns[0].plain_text);
+    let addresses: Vec<&str> = read
+        .parts
+        .iter()
+        .map(|part| part.content.expose())
+        .collect();
+    assert!(
+        addresses.len() == 1 && addresses[0].starts_with("http"),
+        "{addresses:?}"
+    );
+    assert!(!read.turns[0].plain_text);
 
     let strict = ParseRules {
         images: OnPart::Refuse,
@@ -354,14 +363,28 @@ fn a_match_in_a_seam_is_found_in_its_parts() {
 }
 
 #[test]
-fn turns_of_different_speakers_have_no_seam() {
+fn a_speaker_goes_on_after_an_answer_and_past_blank_parts() {
     let read = parse(
         OPENAI,
         &messages(&json!([
-            {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"},
+            {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+            {"role": "user", "content": [{"type": "text", "text": " "}, {"type": "text", "text": "c"}]},
         ])),
     );
-    assert!(read.seams().is_empty());
+    let seams: Vec<&str> = read
+        .seams()
+        .iter()
+        .map(|seam| seam.content.expose())
+        .collect();
+    assert_eq!(seams, ["ac", "a c"]);
+    let turn = |role: &str| json!({"role": role, "content": role});
+    let far = ["user", "assistant", "assistant", "user"].map(turn);
+    let read = parse(OPENAI, &messages(&json!(far)));
+    assert!(
+        read.seams()
+            .iter()
+            .all(|seam| seam.surface == Surface::Assistant)
+    );
 }
 
 fn conversation() -> Exchange {

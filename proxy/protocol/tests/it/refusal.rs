@@ -301,7 +301,10 @@ fn every_form_of_moderation_input_is_read() {
         texts(&["a", "", "b"])
     );
     let parts = json!([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "https://x"}}, {"type": "text", "text": "b"}]);
-    assert_eq!(moderated(&json!({"input": parts})), texts(&["a\nb"]));
+    assert_eq!(
+        moderated(&json!({"input": parts})),
+        texts(&["a\nhttps://x\nb"])
+    );
     for bad in [
         json!({}),
         json!({"input": 1}),
