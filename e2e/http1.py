@@ -12,27 +12,9 @@ import sys
 from wire import h1_answers, h1_bodies, h1_connection, h1_framing, h1_heads, h1_tools
 from wire.cases import Tally, started
 
-NO_HOST = "the gate reads no Host and sends its own; a front that routes by it could differ"
-NOT_READ = "hyper reads a list that ends in chunked as chunked alone; the upstream gets a length"
 #: Cases that fail, and why that is borne. `name*` means all whose names begin so.
 EXCEPTIONS = {
-    "coding chunked, chunked": NOT_READ,
-    "coding chunked in two lines": NOT_READ,
-    "coding identity, chunked": NOT_READ,
-    "coding gzip, chunked": NOT_READ,
-    "coding cow below chunked": NOT_READ,
     "chunk NUL in an extension": "hyper skips an extension's octets but CR and LF; it is never forwarded",
-    "host missing": NO_HOST,
-    "host twice*": NO_HOST,
-    "host written *": NO_HOST,
-    "encoded zstd in two parts": "DEFECT: only the first frame is read, so a right body is refused",
-    "encoded zstd with an evil part behind": "DEFECT: what is behind the first frame is dropped unread; "
-    "the upstream gets the decoded first frame, so nothing unscreened passes",
-    "answer 101 that nobody asked for": "DEFECT: the upstream's 101 goes to the client",
-    "answer redirect": "DEFECT: the upstream's redirect leads the client past the gate",
-    "slow with no byte at all": "DEFECT: no time limit before the protocol is known",
-    "slow with one byte": "DEFECT: no time limit before the protocol is known",
-    "slow with the start of HTTP/2's preface": "DEFECT: no time limit before the protocol is known",
 }
 
 

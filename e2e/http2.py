@@ -22,9 +22,6 @@ EXCEPTIONS = {
     "HEADERS that depend on themselves": "h2 resets the stream without reading the head into its table, so the "
     "next head ends the connection: the client's own loss",
     "trailer with a pseudo field": "h2 lets it through; trailers go nowhere",
-    "pseudo :authority with a user": "the gate reads no authority; its upstream gets its own Host",
-    "pseudo host beside another :authority": "the gate reads no Host; its upstream gets its own",
-    "cookies become one": "DEFECT: crumbs reach the upstream as several lines",
 }
 
 

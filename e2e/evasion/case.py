@@ -21,6 +21,8 @@ REFUSE = "refuse"
 LOCAL = "local"
 #: The bad word reaches nobody, but the rest of the request may; the twin is answered.
 DROP = "drop"
+#: The answer breaks a rule of its dialect: both end in an error and show nothing more.
+FAULT = "fault"
 #: Both pass: a trap for a guard that sees the word where it is not.
 BENIGN = "benign"
 #: Both pass, and that is known: the reason says why a rule on words cannot or need not hold it.

@@ -240,6 +240,8 @@ REFUSED = {
 
 #: What passes, and why.
 GAPS = {
+    "word over user turn and prefill": TWO_PLACES,
+    "word over tool_result and text": TWO_PLACES,
     "tool_use input, word over members": TWO_PLACES,
     "word over title and text": TWO_PLACES,
     "stop_sequences, word over two": TWO_PLACES,

@@ -8,8 +8,12 @@ from .case import GAP, SENTENCE, TAIL, Case
 from .requests import ask
 
 #: Disguises that a rule on words is not made to see through, and why.
+ALONE = "one word alone is too little to tell it from a word that is meant as it stands"
 CIPHER = "a cipher that only a reader who knows it undoes; classifiers may see that it is one"
 NOT_TEXT = "data that no model reads by itself"
+STREAM_GAPS = {
+    "text, percent of hex": "six characters for one: a window of a stream holds too few letters of it",
+}
 GAPS = {
     "word, Morse": CIPHER,
     "word, NATO alphabet": CIPHER,
@@ -24,6 +28,14 @@ GAPS = {
     "text, base64 eight times": "how deep encodings are undone is bounded",
     "text, base64 backwards": CIPHER,
     "text, gzip in base64": NOT_TEXT,
+    "word, backwards": ALONE,
+    "word, backwards and leet": ALONE,
+    "word, rot13": ALONE,
+    "word, rot13 in upper case": ALONE,
+    "text, leet backwards": CIPHER,
+    "word, sharp s": "two letters of the word are one; the twin says what its reader makes of it",
+    "word, named characters": CIPHER,
+    "word, overlong percent": "bytes that are no UTF-8; decoders refuse them",
 }
 
 
@@ -105,6 +117,8 @@ def every():
             in_whole(dialect, make, secret),
             **kind,
         )
+        if name in STREAM_GAPS:
+            kind = {"expect": GAP, "reason": STREAM_GAPS[name]}
         yield Case(
             f"hidden stream: {name}", other, streamed(other), in_stream(other, make, secret), **kind
         )

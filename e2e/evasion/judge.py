@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 from . import wire
 from .answers import normal
-from .case import BAD, BENIGN, BLOCK, DROP, GAP, LOCAL, REFUSE, TAIL, TWIN
+from .case import BAD, BENIGN, BLOCK, DROP, FAULT, GAP, LOCAL, REFUSE, TAIL, TWIN
 
 #: A stream whose text had ended properly before the bad text came.
 FINISHED = re.compile(rb'"(finish_reason|stop_reason)": ?"(stop|length|end_turn)"')
@@ -51,6 +51,10 @@ def judge(world, case):
             wrong.append(
                 (TWIN, f"refused with {twin.reply.status}, the bad one with {bad.reply.status}")
             )
+    elif case.expect == FAULT:
+        wrong += [(BAD, what) for what in [leak(bad)] if what]
+        if b"stream_error" not in twin.reply.body and b"event: error" not in twin.reply.body:
+            wrong.append((TWIN, f"it does not end in an error: {twin.reply}"))
     elif case.expect == LOCAL:
         wrong += [(BAD, what) for what in [local(bad)] if what]
         wrong += [(TWIN, what) for what in [local(twin)] if what]

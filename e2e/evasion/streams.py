@@ -15,7 +15,7 @@ from .answers import (
     sse,
     stream,
 )
-from .case import GAP, SENTENCE, TAIL, TWO_PLACES, Case
+from .case import FAULT, GAP, SENTENCE, TAIL, TWO_PLACES, Case
 from .requests import ask
 
 BROKEN = "an event that cannot be read ends the stream with an error"
@@ -324,10 +324,20 @@ GAPS = {
 }
 
 
+ENDED = "a choice that goes on after its end: clients differ in what they do with it"
+REFUSED = {
+    "delta after finish_reason": ENDED,
+    "finish_reason twice": ENDED,
+    "delta after message_delta": ENDED,
+}
+
+
 def every():
     for dialect, table in (("openai", OPENAI), ("anthropic", ANTHROPIC)):
         for name, make in table.items():
             kind = {"expect": GAP, "reason": GAPS[name]} if name in GAPS else {}
+            if name in REFUSED:
+                kind = {"expect": FAULT, "reason": REFUSED[name]}
             yield Case(
                 f"{dialect} stream: {name}",
                 dialect,

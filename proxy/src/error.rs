@@ -27,6 +27,10 @@ pub(crate) enum Error {
         /// The method it takes.
         allow: &'static str,
     },
+    /// The head can be read in more than one way. The connection ends: where the next request
+    /// begins may be in doubt too.
+    #[error("{0}")]
+    BadHead(String),
     /// The body is not what the dialect says.
     #[error("{0}")]
     Malformed(String),
@@ -85,6 +89,7 @@ impl Error {
         match self {
             Self::NotFound(_)
             | Self::Method { .. }
+            | Self::BadHead(_)
             | Self::Malformed(_)
             | Self::Unscreenable(_)
             | Self::TooLarge(_)
@@ -105,7 +110,7 @@ impl Error {
         match self {
             Self::NotFound(_) => "not_found",
             Self::Method { .. } => "method",
-            Self::Malformed(_) => "malformed",
+            Self::BadHead(_) | Self::Malformed(_) => "malformed",
             Self::Unscreenable(_) => "unscreenable",
             Self::TooLarge(_) => "too_large",
             Self::UnsupportedMedia(_) => "unsupported_media",
@@ -127,7 +132,9 @@ impl Error {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Method { .. } => ErrorKind::MethodNotAllowed,
-            Self::Malformed(_) | Self::Unscreenable(_) | Self::ClientGone => ErrorKind::BadRequest,
+            Self::BadHead(_) | Self::Malformed(_) | Self::Unscreenable(_) | Self::ClientGone => {
+                ErrorKind::BadRequest
+            }
             Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::UnsupportedMedia(_) => ErrorKind::UnsupportedMedia,
             Self::SlowClient => ErrorKind::RequestTimeout,

@@ -11,7 +11,7 @@ use http::{Version, header};
 /// Checks the framing and the host.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a transfer coding other than `chunked` alone, and for a host that is
+/// [`Error::BadHead`] for a transfer coding other than `chunked` alone, and for a host that is
 /// missing, named twice in different ways, or no host.
 pub(crate) fn check(head: &Parts) -> Result<(), Error> {
     check_coding(head)?;
@@ -25,13 +25,16 @@ fn check_coding(head: &Parts) -> Result<(), Error> {
     if is_chunked && codings.next().is_none() {
         return Ok(());
     }
-    Err(Error::Malformed(
+    Err(Error::BadHead(
         "transfer-encoding must be `chunked` and nothing else".into(),
     ))
 }
 
 fn check_host(head: &Parts) -> Result<(), Error> {
-    let bad = |what: &str| Err(Error::Malformed(format!("the `host` header {what}")));
+    let bad = |what: &str| Err(Error::BadHead(format!("the `host` header {what}")));
+    if head.uri.authority().is_some_and(|named| !is_host(named)) {
+        return bad("or `:authority` is no host");
+    }
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -141,6 +144,7 @@ mod tests {
             &[("host", "a"), ("host", "a")]
         ));
         assert!(checked("http://a/", Version::HTTP_2, &[]));
+        assert!(!checked("http://me@a/", Version::HTTP_2, &[]));
         assert!(checked("http://a/", Version::HTTP_2, &[("host", "A")]));
         assert!(!checked("http://a/", Version::HTTP_2, &[("host", "b")]));
     }

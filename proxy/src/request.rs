@@ -380,6 +380,9 @@ pub(crate) fn failed(error: &Error, dialect: Dialect, event: &mut Event) -> Answ
     if let Error::Method { allow } = error {
         headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     }
+    if matches!(error, Error::BadHead(_)) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(seconds) = reply.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -170,6 +170,9 @@ impl Found {
             if let Some(reading) = decoder(text) {
                 let layer = self.take(reading, layer);
                 self.read_leet(layer.text.text(), Some(&layer));
+                if let Some(reading) = unwrap(layer.text.text()) {
+                    self.take(reading, Some(&layer));
+                }
             }
         }
         self.read_leet(text, layer);

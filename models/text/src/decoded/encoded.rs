@@ -67,6 +67,7 @@ fn read_run(text: &str, word: usize) -> Option<Run> {
     let bytes = text.as_bytes();
     if bytes[0].is_ascii_digit() || is_hex_pair(bytes) {
         let found = groups(text, 8, 2, View::Codes, 3)
+            .or_else(|| groups(text, 7, 2, View::Codes, 4))
             .or_else(|| groups(text, 3, 8, View::Codes, 4))
             .or_else(|| decimals(text))
             .or_else(|| groups(text, 2, 16, View::Hex, 4));
@@ -102,6 +103,7 @@ fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Opti
         }
         decoded.push(u8::from_str_radix(&text[at..at + digits], radix).ok()?);
         at += digits;
+        at += usize::from(radix == 16 && bytes.get(at) == Some(&b'h'));
         end = at;
         at += separator_len(&bytes[at..]);
     }
@@ -122,6 +124,14 @@ fn separator_len(bytes: &[u8]) -> usize {
     bytes.iter().take(2).take_while(is_separator).count()
 }
 
+/// From the end of `chr(98)` to the number in the next such call.
+fn call_len(bytes: &[u8]) -> Option<usize> {
+    const MAX_CALL: usize = 16;
+    let head = &bytes[..bytes.len().min(MAX_CALL)];
+    let opens = head.iter().position(|byte| *byte == b'(')?;
+    (head[0] == b')').then_some(opens + 1)
+}
+
 /// Four or more decimal codes of ASCII characters, apart.
 fn decimals(text: &str) -> Option<Run> {
     let bytes = text.as_bytes();
@@ -140,7 +150,7 @@ fn decimals(text: &str) -> Option<Run> {
         decoded.push(code);
         at += n_digits;
         end = at;
-        let separator = separator_len(&bytes[at..]);
+        let separator = call_len(&bytes[at..]).unwrap_or_else(|| separator_len(&bytes[at..]));
         if separator == 0 {
             break;
         }
@@ -277,7 +287,7 @@ fn readable(bytes: &[u8]) -> Option<String> {
     let is_most = bytes.len() <= text.len() + 2 || 24 <= text.len();
     let is_encoded = text
         .bytes()
-        .all(|byte| byte.is_ascii_hexdigit() || byte == b'%');
+        .all(|byte| byte.is_ascii_hexdigit() || b"%&#;xX\\u".contains(&byte));
     let is_readable = n_chars <= 3 * n_letters && 3 * n_chars <= 4 * n_signs;
     (4 <= n_chars && is_most && (is_readable || is_encoded)).then_some(text)
 }

@@ -40,17 +40,24 @@ pub(super) fn undo(text: &str) -> Option<Reading> {
 /// What stands at the start, and the bytes that it takes there.
 fn undone(text: &str) -> Option<(String, usize)> {
     match text.as_bytes().first()? {
-        b'%' => bytes_behind(text, "%", 1),
+        b'%' => bytes_behind(text, "%", 1).or_else(|| units(text, "%u")),
         b'=' => bytes_behind(text, "=", 3),
         b'&' => entity(text),
         b'\\' => bytes_behind(text, "\\x", 1)
             .or_else(|| code_point(text, "\\u{", Some('}')))
-            .or_else(|| units(text))
+            .or_else(|| code_point(text, "\\x{", Some('}')))
+            .or_else(|| units(text, "\\u"))
             .or_else(|| code_point(text, "\\U", None))
-            .or_else(|| octal(text)),
+            .or_else(|| octal(text))
+            .or_else(|| code_point(text, "\\", Some(' '))),
         b'U' => code_point(text, "U+", None),
         0x1b => terminal(text).map(|len| (String::new(), len)),
-        _ => tag(text).map(|len| (String::new(), len)),
+        _ => tag(text).map(|len| {
+            (
+                if is_inline(&text[..len]) { "" } else { " " }.to_owned(),
+                len,
+            )
+        }),
     }
 }
 
@@ -73,10 +80,10 @@ fn bytes_behind(text: &str, prefix: &str, min: usize) -> Option<(String, usize)>
 }
 
 /// A run of `\uXXXX`, with surrogate pairs.
-fn units(text: &str) -> Option<(String, usize)> {
+fn units(text: &str, prefix: &str) -> Option<(String, usize)> {
     let mut units = Vec::new();
     let mut rest = text;
-    while let Some(digits) = rest.strip_prefix("\\u") {
+    while let Some(digits) = rest.strip_prefix(prefix) {
         let Some(unit) = digits
             .get(..4)
             .and_then(|hex| u16::from_str_radix(hex, 16).ok())
@@ -115,6 +122,18 @@ fn entity(text: &str) -> Option<(String, usize)> {
     }
     let decoded = htmlize::unescape(&text[..len]);
     (decoded != text[..len]).then(|| (decoded.into_owned(), len))
+}
+
+/// Whether a tag stands within a line of text; others part what stands before and after them.
+fn is_inline(tag: &str) -> bool {
+    const INLINE: [&str; 22] = [
+        "a", "abbr", "b", "bdi", "bdo", "big", "code", "del", "em", "font", "i", "ins", "kbd",
+        "mark", "s", "small", "span", "strong", "sub", "sup", "u", "wbr",
+    ];
+    let name = tag.trim_start_matches(['<', '/']);
+    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    let name = name.unwrap_or_default().to_ascii_lowercase();
+    name.is_empty() || INLINE.contains(&name.as_str())
 }
 
 /// The length of a tag or comment of HTML.

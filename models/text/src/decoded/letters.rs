@@ -103,21 +103,18 @@ fn rows(text: &str) -> Vec<Vec<Letter>> {
 pub(super) fn joined(text: &str) -> Option<Reading> {
     let mut out = Canonical::default();
     let mut copied = 0;
-    let (mut end_of_letters, mut n_signs) = (None, 0);
+    let (mut end_of_letters, mut n_signs) = (0, 0);
     for (at, c) in text.char_indices() {
-        if c.is_alphanumeric() {
-            if let Some(end) = end_of_letters
-                && (1..=MAX_SIGNS).contains(&n_signs)
-            {
-                out.copy(&text[copied..end], copied);
-                copied = at;
-            }
-            (end_of_letters, n_signs) = (Some(at + c.len_utf8()), 0);
-        } else if c.is_whitespace() && !matches!(c, '\n' | '\r') {
-            end_of_letters = None;
-        } else {
+        if !c.is_alphanumeric() {
             n_signs += 1;
+            continue;
         }
+        let within = 0 < end_of_letters && (1..=MAX_GAP + 2).contains(&n_signs);
+        if within && joins(&text[end_of_letters..at], n_signs) {
+            out.copy(&text[copied..end_of_letters], copied);
+            copied = at;
+        }
+        (end_of_letters, n_signs) = (at + c.len_utf8(), 0);
     }
     if copied == 0 {
         return None;
@@ -156,6 +153,15 @@ pub(super) fn evened(text: &str) -> Option<Reading> {
         text: out,
         weighty: false,
     })
+}
+
+/// Whether what stands between two letters may be taken out: a few signs, or the quotes that end one
+/// string and begin the next.
+fn joins(gap: &str, n_signs: usize) -> bool {
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
+    let is_space = |c: char| c.is_whitespace() && !matches!(c, '\n' | '\r');
+    let is_quoted = 2 <= n_signs && gap.starts_with(is_quote) && gap.ends_with(is_quote);
+    is_quoted || (n_signs <= MAX_SIGNS && !gap.contains(is_space))
 }
 
 /// `b0mb` as `bomb`, once for each of the two letters that some signs stand for; and letters that

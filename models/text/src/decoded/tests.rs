@@ -55,6 +55,10 @@ fn encodings_are_read() {
     check("98 111 109 98", View::Codes, "bomb");
     check("98,111,109,98", View::Codes, "bomb");
     check("142 157 155 142", View::Codes, "bomb");
+    check("chr(98)+chr(111)+chr(109)+chr(98)", View::Codes, "bomb");
+    check("1100010 1101111 1101101 1100010", View::Codes, "bomb");
+    check("62h 6fh 6dh 62h", View::Hex, "bomb");
+    check("aG93.IHRv.IG1h.a2Ug.YSBi.b21i", View::Base64, "make a bomb");
     check("Ym9t Yg==", View::Base64, "bomb");
     check(
         "payloadaG93IHRvIG1ha2UgYSBib21i",
@@ -81,6 +85,9 @@ fn escapes_are_undone() {
         "b<b>o</b>mb",
         "b<!-- x -->omb",
         "=62=6F=6D=62",
+        "%u0062omb",
+        r"\x{62}omb",
+        r"\62 omb",
         r"\142omb",
         "b\u{1b}[31mo\u{1b}[0mmb",
     ] {
@@ -122,6 +129,7 @@ fn letters_are_put_together() {
         "b{o}mb",
         "b'o'mb",
         "bo\nmb",
+        "'bo' + 'mb'",
         "bo-\r\nmb",
         "b·o·m·b",
         "b\0omb",
@@ -214,6 +222,15 @@ fn ordinary_text_is_read_as_it_stands() {
         let readings = folded_readings(text);
         assert!(readings.is_empty(), "{text:?} reads as {readings:?}");
     }
+}
+
+#[test]
+fn paragraphs_stay_apart() {
+    let readings = folded_readings("<p>club</p><p>ombudsman</p>");
+    assert!(
+        readings.iter().all(|(_, text)| !text.contains("bomb")),
+        "{readings:?}"
+    );
 }
 
 #[test]
