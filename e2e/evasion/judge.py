@@ -52,7 +52,7 @@ def judge(world, case):
                 (TWIN, f"refused with {twin.reply.status}, the bad one with {bad.reply.status}")
             )
     elif case.expect == FAULT:
-        wrong += [(BAD, what) for what in [leak(bad)] if what]
+        wrong += [(BAD, what) for what in [leak(case, bad)] if what]
         if b"stream_error" not in twin.reply.body and b"event: error" not in twin.reply.body:
             wrong.append((TWIN, f"it does not end in an error: {twin.reply}"))
     elif case.expect == LOCAL:

@@ -127,7 +127,7 @@ pub fn decoded(text: &str) -> Vec<Decoded> {
         let raw = Arc::new(Layer::canonical(canonical::raw(text)));
         found.unwrap(raw.text.text(), Some(&raw));
     }
-    if text.contains(|c| matches!(c, '\u{202d}' | '\u{202e}' | '\u{2066}' | '\u{2067}')) {
+    if text.contains(['\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}']) {
         found.take(letters::reversed(text), None);
     }
     found.0

@@ -240,7 +240,7 @@ fn joined_lines(text: &str, word: usize) -> (Vec<u8>, usize) {
     let bytes = text.as_bytes();
     let mut run = bytes[..word].to_vec();
     let mut end = word;
-    while run.len() % word == 0 && word % 4 == 0 {
+    while run.len().is_multiple_of(word) && word.is_multiple_of(4) {
         let break_len = match &bytes[end..] {
             [b'\r', b'\n', ..] => 2,
             [b'\n' | b' ', ..] => 1,
