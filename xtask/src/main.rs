@@ -3,8 +3,10 @@
 //! A check is a [`steps::Step`]; the table in [`steps`] is the list. Checks that read the tree
 //! (`edges`, `sizes`, `words`, `tests`) are pure functions over text with their own tests; the
 //! others call cargo. All of them run before the verdict, so one run shows everything.
+//! `cargo xtask fuzz` is apart from them: it builds another workspace and takes minutes.
 
 mod edges;
+mod fuzz;
 mod sizes;
 mod source;
 mod steps;
@@ -32,11 +34,20 @@ enum Task {
     },
     /// List the checks.
     List,
+    /// Build every fuzz target once and run it; fails when one finds a fault.
+    Fuzz {
+        /// Names of files in `fuzz/src/bin`; all without any.
+        targets: Vec<String>,
+        /// How long each runs; 0 only replays the kept corpus.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
 }
 
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Check { steps, skip } => steps::check(&steps, &skip),
         Task::List => steps::list(),
+        Task::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
     }
 }

@@ -89,9 +89,6 @@ impl Layer {
     }
 }
 
-/// A decoder: the text without one disguise, or nothing when it wears none.
-type Decoder = fn(&str) -> Option<Reading>;
-
 /// What a decoder made of a text.
 struct Reading {
     view: View,
@@ -162,27 +159,18 @@ impl Found {
 
     /// Letters that stand apart or moved; on top of either, those that are written as digits.
     fn read_letters(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
-        for decoder in [
-            letters::spaced as Decoder,
-            letters::spaced_after_article,
-            letters::joined,
-        ] {
-            if let Some(reading) = decoder(text) {
-                let layer = self.take(reading, layer);
-                self.read_leet(layer.text.text(), Some(&layer));
-                if let Some(reading) = unwrap(layer.text.text()) {
-                    self.take(reading, Some(&layer));
-                }
+        for reading in letters::spaced(text).chain(letters::joined(text)) {
+            let layer = self.take(reading, layer);
+            self.read_leet(layer.text.text(), Some(&layer));
+            if let Some(reading) = unwrap(layer.text.text()) {
+                self.take(reading, Some(&layer));
             }
         }
         self.read_leet(text, layer);
         if let Some(reading) = letters::evened(text) {
             self.take(reading, layer);
         }
-        for reading in likelier::rot13(text)
-            .into_iter()
-            .chain(likelier::backwards(text))
-        {
+        for reading in likelier::readings(text) {
             self.take(reading, layer);
         }
         if letters::speaks_of_reversal(text) {

@@ -172,7 +172,8 @@ fn base32(word: &str) -> Option<Run> {
     let is_lower = bytes
         .iter()
         .all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(byte));
-    if word.len() < MIN_RUN || !(is_upper || is_lower) {
+    let has_digit = || bytes.iter().any(u8::is_ascii_digit);
+    if word.len() < MIN_RUN || !(is_upper || is_lower && (LONG_RUN <= word.len() || has_digit())) {
         return None;
     }
     // A length that no number of bytes gives cannot be decoded; its last digits are left.
@@ -201,6 +202,9 @@ static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
 
 fn base64(text: &str, word: usize) -> Option<Run> {
     let encoding = BASE64.as_ref()?;
+    if word < LONG_RUN && !is_head_of_text(&text.as_bytes()[..word]) {
+        return None;
+    }
     let (run, end) = joined_lines(text, word);
     if run.len() < MIN_RUN {
         return None;
@@ -209,13 +213,6 @@ fn base64(text: &str, word: usize) -> Option<Run> {
     let starts = if run.len() < LONG_RUN { 0..1 } else { 0..4 };
     starts.into_iter().find_map(|start| {
         let run = &run[start..];
-        // Most words end here: a group decodes to three bytes that are no text.
-        let is_text =
-            |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace() || *byte == 0;
-        let head = encoding.decode(run.get(..4)?).ok()?;
-        if run.len() < LONG_RUN && !head.iter().all(is_text) {
-            return None;
-        }
         let whole = run.len() - usize::from(run.len() % 4 == 1);
         let decoded = encoding.decode(&run[..whole]).ok()?;
         let text = readable(&decoded).or_else(|| longest_text(&decoded))?;
@@ -225,6 +222,27 @@ fn base64(text: &str, word: usize) -> Option<Run> {
             range: start..end,
         })
     })
+}
+
+/// Whether the first group of a run decodes to bytes of a text: few words pass that are none.
+fn is_head_of_text(run: &[u8]) -> bool {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        _ => 63,
+    };
+    let Some(&[a, b, c, d]) = run.first_chunk::<4>() else {
+        return false;
+    };
+    let [a, b, c, d] = [a, b, c, d].map(digit);
+    // The first byte of the text, and the second where it is not the high half of a wide one.
+    let first = a << 2 | b >> 4;
+    let second = b << 4 | c >> 2;
+    let third = c << 6 | d;
+    let is_text = |byte: u8| matches!(byte, 0 | b'\t' | b'\n' | b'\r' | b' '..=b'~' | 0xc2..=0xf4);
+    is_text(first) && (is_text(second) || 0x80 <= second) && (is_text(third) || 0x80 <= third)
 }
 
 /// The longest readable stretch of a long run's bytes, when something else stands around it.

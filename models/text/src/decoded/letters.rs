@@ -13,27 +13,54 @@ const MAX_GAP: usize = 6;
 /// Most characters that are taken out between two letters of a word.
 const MAX_SIGNS: usize = 4;
 
-/// `b o m b` as `bomb`. A gap wider than is usual in its row stands between words.
-pub(super) fn spaced(text: &str) -> Option<Reading> {
-    pulled_together(text, false)
+/// `b o m b` as `bomb`. A gap wider than is usual in its row stands between words. Where a row
+/// begins with a letter that is a word of its own, as in `a b o m b`, there is a second reading.
+pub(super) fn spaced(text: &str) -> impl Iterator<Item = Reading> {
+    let rows = if may_have_rows(text) {
+        rows(text)
+    } else {
+        Vec::new()
+    };
+    let plain = pulled_together(text, &rows, false);
+    let after_article = pulled_together(text, &rows, true);
+    plain.into_iter().chain(after_article)
 }
 
-/// As [`spaced`], with a row's first letter a word of its own where it is one: `a b o m b`.
-pub(super) fn spaced_after_article(text: &str) -> Option<Reading> {
-    pulled_together(text, true)
+/// Whether enough letters of an ASCII text stand alone in a row.
+fn may_have_rows(text: &str) -> bool {
+    if !text.is_ascii() {
+        return true;
+    }
+    let (mut run, mut n_alone) = (0, 0);
+    for byte in text.bytes().chain([b' ']) {
+        if byte.is_ascii_alphanumeric() {
+            run += 1;
+            continue;
+        }
+        n_alone = match run {
+            0 => n_alone,
+            1 => n_alone + 1,
+            _ => 0,
+        };
+        if n_alone == MIN_APART {
+            return true;
+        }
+        run = 0;
+    }
+    false
 }
 
-fn pulled_together(text: &str, article: bool) -> Option<Reading> {
+fn pulled_together(text: &str, rows: &[Vec<Letter>], article: bool) -> Option<Reading> {
     let mut out = Canonical::default();
     let mut copied = 0;
-    for row in rows(text) {
+    for row in rows {
         let first = row[0].at;
         if article && !text[first..].starts_with(['a', 'A', 'i', 'I']) {
             continue;
         }
         out.copy(&text[copied..first], copied);
         copied = first;
-        let usual = usual_gap(&row);
+        let usual = usual_gap(row);
         for (idx, letter) in row.iter().enumerate() {
             if 0 < idx && (usual < letter.gap || (article && idx == 1)) {
                 out.put(" ", copied..letter.at);
@@ -101,6 +128,14 @@ fn rows(text: &str) -> Vec<Vec<Letter>> {
 /// `bo-mb` and `b**om**b` as `bomb`: what is neither letter nor space between two letters is taken
 /// out, and so is the end of a line.
 pub(super) fn joined(text: &str) -> Option<Reading> {
+    // A sign right behind a letter, and no space behind the sign.
+    let is_sign = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b' ';
+    let may_join =
+        |three: &[u8]| three[0].is_ascii_alphanumeric() && is_sign(three[1]) && three[2] != b' ';
+    let quotes = || text.contains(['"', '\'', '`']);
+    if text.is_ascii() && !text.as_bytes().windows(3).any(may_join) && !quotes() {
+        return None;
+    }
     let mut out = Canonical::default();
     let mut copied = 0;
     let (mut end_of_letters, mut n_signs) = (0, 0);
@@ -130,6 +165,10 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
 /// White space, hyphens and low lines between words as one space: `project\n-  nightfall`.
 pub(super) fn evened(text: &str) -> Option<Reading> {
     let is_gap = |c: char| c.is_whitespace() || matches!(c, '-' | '_');
+    let is_odd = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b'-' | b'_');
+    if text.is_ascii() && !text.bytes().any(|byte| is_odd(&byte)) && !text.contains("  ") {
+        return None;
+    }
     let mut out = Canonical::default();
     let (mut at, mut copied) = (0, 0);
     while let Some(skip) = text[at..].find(is_gap) {
@@ -252,7 +291,8 @@ fn plain(word: &[u8], letter_of: &impl Fn(u8) -> Option<u8>) -> Option<Plain> {
         .windows(3)
         .any(|three| three[0] == three[1] && three[1] == three[2]);
     let runs = || word.chunk_by(|one, next| one == next);
-    let is_doubled = 6 <= word.len() && runs().all(|run| run.len() % 2 == 0);
+    let is_doubled =
+        6 <= word.len() && word[0] == word[1] && runs().all(|run| run.len().is_multiple_of(2));
     if word.len() < 3
         || !(has_sign || has_run || is_doubled)
         || !word.iter().any(u8::is_ascii_alphabetic)
@@ -285,10 +325,13 @@ fn plain(word: &[u8], letter_of: &impl Fn(u8) -> Option<u8>) -> Option<Plain> {
 pub(super) fn speaks_of_reversal(text: &str) -> bool {
     const WORDS: [&str; 3] = ["revers", "backward", "right to left"];
     let bytes = text.as_bytes();
-    WORDS.iter().any(|word| {
-        bytes
-            .windows(word.len())
-            .any(|at| at.eq_ignore_ascii_case(word.as_bytes()))
+    // Few letters of a text are these, so few places are compared.
+    let starts = (0..bytes.len()).filter(|at| matches!(bytes[*at] | 0x20, b'r' | b'b'));
+    starts.into_iter().any(|at| {
+        WORDS.iter().any(|word| {
+            let there = bytes.get(at..at + word.len());
+            there.is_some_and(|there| there.eq_ignore_ascii_case(word.as_bytes()))
+        })
     })
 }
 

@@ -9,29 +9,30 @@ use crate::View;
 use crate::canonical::Canonical;
 use std::ops::Range;
 
+/// Bits for each letter, in eighths, below which a word is written as English is.
+const USUAL_BITS: i32 = 30;
+
+/// What each letter of such a word counts against another reading, in eighths of a bit.
+const AGAINST: i32 = 8;
+
 /// Evidence from which on a stretch of words is read, in eighths of a bit: 1 in 2,000.
 const MIN_EVIDENCE: i32 = 88;
 
-/// Reads the stretches of a text that are likelier to be rot13 than not.
-pub(super) fn rot13(text: &str) -> Option<Reading> {
-    let stretches = stretches(text, moved_bits);
-    read(text, View::Rot13, &stretches, |stretch| {
+/// Reads the stretches of a text that are likelier to be rot13 than not, and those whose words are
+/// likelier to stand backwards: these from their end, and word by word.
+pub(super) fn readings(text: &str) -> impl Iterator<Item = Reading> {
+    let Stretches { rot13, backwards } = stretches(text);
+    let moved = read(text, View::Rot13, &rot13, |stretch| {
         stretch.chars().map(moved).collect()
-    })
-}
-
-/// Reads the stretches of a text whose words are likelier to stand backwards than not: each
-/// stretch from its end, and each of its words alone.
-pub(super) fn backwards(text: &str) -> impl Iterator<Item = Reading> {
-    let stretches = stretches(text, turned_bits);
-    let whole = read(text, View::Reversed, &stretches, |stretch| {
+    });
+    let whole = read(text, View::Reversed, &backwards, |stretch| {
         stretch.chars().rev().collect()
     });
-    let words = read(text, View::Reversed, &stretches, |stretch| {
+    let words = read(text, View::Reversed, &backwards, |stretch| {
         let words = stretch.split_inclusive(|c: char| !c.is_ascii_alphabetic());
         words.map(turned).collect()
     });
-    whole.into_iter().chain(words)
+    [moved, whole, words].into_iter().flatten()
 }
 
 /// The stretches of a text in another reading of the same length.
@@ -74,11 +75,16 @@ fn turned(word: &str) -> String {
         .collect()
 }
 
+struct Stretches {
+    rot13: Vec<Range<usize>>,
+    backwards: Vec<Range<usize>>,
+}
+
 /// Stretches of words for which the evidence never falls to nothing, up to where it is highest.
-fn stretches(text: &str, bits: fn(&[u8]) -> i32) -> Vec<Range<usize>> {
+fn stretches(text: &str) -> Stretches {
     let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    let mut open = Open::default();
+    let (mut rot13, mut backwards) = (Vec::new(), Vec::new());
+    let (mut moved, mut turned) = (Open::default(), Open::default());
     let mut at = 0;
     while at < bytes.len() {
         let word = bytes[at..]
@@ -90,15 +96,20 @@ fn stretches(text: &str, bits: fn(&[u8]) -> i32) -> Vec<Range<usize>> {
             continue;
         }
         let letters = &bytes[at..at + word];
-        open.add(
-            at..at + word,
-            plain_bits(letters) - bits(letters),
-            &mut found,
-        );
+        let plain = plain_bits(letters);
+        let is_usual = plain <= USUAL_BITS * (word as i32 + 1);
+        let evidence = |bits: fn(&[u8]) -> i32| match is_usual {
+            // No other reading can be much likelier.
+            true => -AGAINST * word as i32,
+            false => plain - bits(letters),
+        };
+        moved.add(at..at + word, evidence(moved_bits), &mut rot13);
+        turned.add(at..at + word, evidence(turned_bits), &mut backwards);
         at += word;
     }
-    open.close(&mut found);
-    found
+    moved.close(&mut rot13);
+    turned.close(&mut backwards);
+    Stretches { rot13, backwards }
 }
 
 #[derive(Default)]

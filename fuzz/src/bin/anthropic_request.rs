@@ -1,0 +1,9 @@
+//! Requests in Anthropic's dialect.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use portcullis_fuzz::request;
+use portcullis_protocol::Dialect;
+
+fuzz_target!(|bytes: &[u8]| request::check(Dialect::AnthropicMessages, bytes));
