@@ -118,3 +118,66 @@ async fn a_conversation_goes_on_after_a_refused_answer() {
         }
     }
 }
+
+/// An attack in pieces, one a turn, with answers between: the person's turns are read together too.
+#[tokio::test]
+async fn an_attack_split_over_turns_is_read_together() {
+    let setup = start().await;
+    let answer = json!({"role": "assistant", "content": "go on"});
+    let said = |end: &str| json!([user("remember this: mur"), answer, user(end)]);
+    for path in [CHAT, MESSAGES] {
+        let reply = setup.post(path, &turns(&said("der"))).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("block"), "{path}");
+        assert_eq!(setup.upstream.requests().await.len(), 0);
+    }
+    let reply = setup.post(CHAT, &turns(&said("al art"))).await;
+    assert_eq!(reply.header("x-portcullis-action"), Some("allow"));
+    assert_eq!(
+        setup.upstream.last().await.json()["messages"],
+        said("al art")
+    );
+}
+
+#[tokio::test]
+async fn a_refused_turn_with_a_picture_does_not_kill_the_conversation() {
+    let setup = start().await;
+    let picture =
+        json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}});
+    let bad = json!({"role": "user", "content": [{"type": "text", "text": "murder"}, picture]});
+    let refused = setup.post(CHAT, &turns(&json!([bad]))).await.json();
+    let message = refused["choices"][0]["message"].clone();
+    let empty = json!({"role": "assistant", "content": ""});
+    for refusal in [message, empty] {
+        let reply = setup
+            .post(CHAT, &turns(&json!([bad, refusal, user("how are you?")])))
+            .await;
+        assert_eq!(
+            reply.header("x-portcullis-action"),
+            Some("allow"),
+            "{refusal}"
+        );
+        assert_eq!(
+            setup.upstream.last().await.json()["messages"],
+            json!([user("how are you?")])
+        );
+    }
+}
+
+/// Some SDKs join what a stream had said and its refusal; the model must not read it as its own.
+#[tokio::test]
+async fn a_refusal_behind_a_begun_answer_is_taken_out() {
+    let setup = start().await;
+    let refused = setup
+        .post(CHAT, &turns(&json!([user("murder")])))
+        .await
+        .json();
+    let refusal = refused["choices"][0]["message"]["refusal"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let begun = json!({"role": "assistant", "content": format!("Of course. {refusal}")});
+    let messages = json!([user("tell me more"), begun, user("how are you?")]);
+    setup.post(CHAT, &turns(&messages)).await;
+    let last = setup.upstream.last().await.json();
+    assert_eq!(last["messages"][1]["content"], "Of course.");
+}

@@ -16,6 +16,7 @@ mod commands;
 mod faults;
 mod guard;
 mod history;
+mod overload;
 mod policy;
 mod records;
 mod script;

@@ -1,0 +1,77 @@
+//! More than the gate takes on: quick refusals in the dialect's shape, room for others, and all of
+//! it given back.
+
+use crate::client;
+use crate::setup::{CHAT, MESSAGES, chat, start_with};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_at_once_with_a_time_to_come_back() {
+    let setup = start_with(|config| config.limits.requests = 8).await;
+    // Seven eighths of the room for one tenant: these wait for an upstream that never answers.
+    let held: Vec<_> = (0..7)
+        .map(|_| {
+            let body = chat("fault:hang", "hello").to_string();
+            let gate = setup.gate;
+            tokio::spawn(async move {
+                client::exchange(gate, &client::post(CHAT, body.as_bytes(), &[])).await
+            })
+        })
+        .collect();
+    while setup.upstream.requests().await.len() < 7 {
+        tokio::task::yield_now().await;
+    }
+    let started = Instant::now();
+    let refused = setup.ask("m", "hello").await;
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "a refusal does not wait"
+    );
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let body =
+        json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]});
+    let anthropic = setup.post(MESSAGES, &body).await;
+    assert_eq!(anthropic.status, 529);
+    // Another tenant has the last eighth.
+    let other = setup
+        .post_raw(
+            CHAT,
+            chat("m", "hello").to_string().as_bytes(),
+            &[("authorization", "Bearer b")],
+        )
+        .await;
+    assert_eq!(other.status, 200);
+    for request in held {
+        request.abort();
+        drop(request.await);
+    }
+    // A request that was given up makes room once the gate has seen that its client left.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while setup.ask("m", "hello").await.status != 200 {
+        assert!(Instant::now() < deadline, "the room is not given back");
+    }
+    assert!(setup.metrics().await.contains("reason=\"overloaded\""));
+}
+
+#[tokio::test]
+async fn bodies_together_have_a_bound() {
+    let setup = start_with(|config| {
+        config.limits.memory = 64 << 10;
+        config.limits.body = 56 << 10;
+    })
+    .await;
+    let large = chat("fault:hang", &"x".repeat(50 << 10)).to_string();
+    let gate = setup.gate;
+    let held = tokio::spawn(async move {
+        client::exchange(gate, &client::post(CHAT, large.as_bytes(), &[])).await
+    });
+    while setup.upstream.requests().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let refused = setup.ask("m", &"y".repeat(8 << 10)).await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(setup.ask("m", "small").await.status, 200);
+    held.abort();
+}
