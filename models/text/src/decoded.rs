@@ -7,7 +7,7 @@
 //!
 //! The work is bounded by the length of the text and not by a budget that padding could use up:
 //! a decoder rewrites the whole text in one pass and never makes it longer, and decoders run on
-//! each other's results at most [`MAX_LAYERS`] deep. What is encoded deeper is not read.
+//! each other's results at most four deep. What is encoded deeper is not read.
 //!
 //! Readings are guesses. They are scored and matched in addition to the text as written, never
 //! instead of it, and a wrong guess gives gibberish that no rule is about.
