@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP or a provider. Start with [`classifier`], the boundary that every
 //! classifier stands behind.
 
+pub mod batching;
 pub mod cache;
 pub mod cascade;
 pub mod classifier;

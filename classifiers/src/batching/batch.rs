@@ -1,0 +1,118 @@
+//! What goes into a model and what comes out.
+
+use crate::Failure;
+use std::fmt;
+
+/// The token ids of one text or window, at least one. Printed as its length: ids are text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sequence(Vec<u32>);
+
+impl fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sequence({} tokens)", self.0.len())
+    }
+}
+
+impl Sequence {
+    /// `None` without any id: there would be nothing to score.
+    #[must_use]
+    pub fn new(ids: Vec<u32>) -> Option<Self> {
+        (!ids.is_empty()).then_some(Self(ids))
+    }
+
+    /// The ids.
+    #[must_use]
+    pub fn ids(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+/// Sequences end to end, without padding. Printed as its lengths.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PackedBatch {
+    input_ids: Vec<u32>,
+    cu_seqlens: Vec<u32>,
+}
+
+impl fmt::Debug for PackedBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedBatch({:?})", self.cu_seqlens)
+    }
+}
+
+impl Default for PackedBatch {
+    fn default() -> Self {
+        Self {
+            input_ids: Vec::new(),
+            cu_seqlens: vec![0],
+        }
+    }
+}
+
+impl PackedBatch {
+    /// Takes every sequence out; keeps the memory.
+    pub fn clear(&mut self) {
+        self.input_ids.clear();
+        self.cu_seqlens.truncate(1);
+    }
+
+    /// Adds a sequence at the end.
+    pub fn push(&mut self, sequence: &Sequence) {
+        self.input_ids.extend_from_slice(sequence.ids());
+        let end = u32::try_from(self.input_ids.len()).unwrap_or(u32::MAX);
+        self.cu_seqlens.push(end);
+    }
+
+    /// `[total_tokens]`.
+    #[must_use]
+    pub fn input_ids(&self) -> &[u32] {
+        &self.input_ids
+    }
+
+    /// `[n_seqs + 1]`, strictly increasing from 0 to `total_tokens`.
+    #[must_use]
+    pub fn cu_seqlens(&self) -> &[u32] {
+        &self.cu_seqlens
+    }
+
+    /// Its sequences.
+    #[must_use]
+    pub fn n_seqs(&self) -> usize {
+        self.cu_seqlens.len() - 1
+    }
+}
+
+/// One worker's model: packed sequences in, logits out.
+pub trait Runner: Send {
+    /// Runs one batch on the calling thread.
+    ///
+    /// - returns logits `[n_seqs, n_labels]`, row-major, in the order of the batch; they are copied
+    ///   before the next call.
+    /// - `is_cancelled` is to be asked between layers: once it is `true` nobody waits for any of
+    ///   the batch and the run may end with whatever failure.
+    ///
+    /// A panic is caught: the runner is dropped and another made.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; the sequences of a larger batch are then run one by one, once.
+    fn run(
+        &mut self,
+        batch: &PackedBatch,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<&[f32], Failure>;
+}
+
+/// The logits of a ticket, in the order its sequences were submitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    pub(super) n_labels: usize,
+    /// `[n_seqs, n_labels]`
+    pub(super) values: Vec<f32>,
+}
+
+impl Logits {
+    /// One row of `n_labels` for each sequence; every value is finite.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.n_labels)
+    }
+}
