@@ -1,0 +1,1 @@
+//! The arithmetic of encoders on CPUs: slices in, slices out.
