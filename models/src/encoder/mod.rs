@@ -4,7 +4,20 @@
 //! (`[out_features, in_features]`, row-major); [`Encoder::new`] packs them once for the chosen
 //! precision and instruction set; [`Encoder::forward`] runs a packed batch.
 
+mod embedding;
+mod forward;
+mod pack;
+mod scratch;
+#[cfg(test)]
+mod tests;
+
 use crate::Batch;
+use embedding::Embedding;
+use pack::{PackedHead, PackedLayer};
+use portcullis_kernels::Norm;
+
+pub use portcullis_kernels::{Isa, IsaError, Team};
+pub use scratch::Scratch;
 
 /// Sizes of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,29 +161,92 @@ pub enum EncodeError {
     Cancelled,
     /// A logit is not a number.
     NonFinite,
+    /// A thread of the team panicked.
+    Panicked,
 }
 
 /// An encoder, packed for one precision and instruction set. Immutable; shared by workers.
 #[derive(Debug)]
-pub struct Encoder {}
-
-/// A worker's own memory, grown to the largest batch seen and then kept.
-#[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Encoder {
+    isa: Isa,
+    geometry: Geometry,
+    embedding: Embedding,
+    embedding_norm: Norm,
+    layers: Vec<PackedLayer>,
+    head: PackedHead,
+    /// Whether queries, keys and values are kept in bf16.
+    attends_in_bf16: bool,
+    /// Between the feed-forward products.
+    activation: portcullis_kernels::Activation,
+}
 
 impl Encoder {
-    /// Runs one packed batch and returns its logits, uncalibrated, in input order.
+    /// Packs weights; takes a moment for each million of them.
     ///
-    /// `is_cancelled` is asked between layers. Blocks; allocates nothing once `scratch` has grown.
+    /// The large products run in `precision`; attention in bf16, save for f32, which is f32
+    /// throughout; norms, softmax and the head in f32. AVX2 has no bf16: there f32 stands in for
+    /// it. Embeddings are kept as `precision` says, 8-bit ones with a scale per row.
+    ///
+    /// # Panics
+    /// When arrays are not as long as the geometry says.
+    #[must_use]
+    pub fn new(weights: Weights, precision: Precision, isa: Isa) -> Self {
+        pack::encoder(weights, precision, isa)
+    }
+
+    /// Sizes.
+    #[must_use]
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Instruction set.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Logits for each sequence, or for each token.
+    #[must_use]
+    pub fn n_labels(&self) -> usize {
+        self.head.classifier().n_out()
+    }
+
+    /// Memory that the packed weights hold.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let layers: usize = self.layers.iter().map(PackedLayer::bytes).sum();
+        layers + self.embedding.bytes() + self.embedding_norm.bytes() + self.head.bytes()
+    }
+
+    /// Runs one packed batch on this thread and returns its logits, uncalibrated, in input order.
+    ///
+    /// A sequence's logits are the same bits whatever else is in the batch. `is_cancelled` is
+    /// asked between layers. Blocks; allocates nothing once `scratch` has grown.
+    ///
+    /// # Errors
+    /// [`EncodeError`], save [`EncodeError::Panicked`].
+    pub fn forward<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<&'s [f32], EncodeError> {
+        self.run(None, scratch, batch, is_cancelled)
+    }
+
+    /// [`Self::forward`] with the tokens shared out over the team: for one request that is to be
+    /// fast rather than many that are to be cheap. The logits are the same bits for any team.
     ///
     /// # Errors
     /// [`EncodeError`].
-    pub fn forward<'s>(
+    pub fn forward_on<'s>(
         &self,
-        _scratch: &'s mut Scratch,
-        _batch: &Batch,
-        _is_cancelled: &dyn Fn() -> bool,
+        team: &Team,
+        scratch: &'s mut Scratch,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&'s [f32], EncodeError> {
-        Ok(&[])
+        self.run(Some(team), scratch, batch, is_cancelled)
     }
 }
