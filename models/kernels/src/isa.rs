@@ -1,0 +1,115 @@
+//! Instruction sets.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A set of kernels that this machine can run.
+///
+/// A value exists only for a set whose features were found, which is what makes calling its
+/// kernels sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Isa(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Scalar,
+}
+
+/// From the fastest to the reference.
+#[cfg(target_arch = "x86_64")]
+const ORDER: [Kind; 3] = [Kind::Avx512, Kind::Avx2, Kind::Scalar];
+#[cfg(not(target_arch = "x86_64"))]
+const ORDER: [Kind; 1] = [Kind::Scalar];
+
+impl Kind {
+    fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Scalar => true,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            Self::Scalar => "scalar",
+        }
+    }
+}
+
+impl Isa {
+    /// The plain reference, which every machine has.
+    pub const SCALAR: Self = Self(Kind::Scalar);
+
+    /// The fastest set that this machine has.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available().next().unwrap_or(Self::SCALAR)
+    }
+
+    /// All sets that this machine has, the fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        ORDER.into_iter().filter(|k| k.is_available()).map(Self)
+    }
+
+    /// `avx512` (with VNNI and BF16), `avx2` (with FMA) or `scalar`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        self.0
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a name gives no [`Isa`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsaError {
+    name: String,
+}
+
+impl fmt::Display for IsaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this machine has no instruction set `{}`; it has", self.name)?;
+        for (place, isa) in Isa::available().enumerate() {
+            write!(f, "{} `{isa}`", if place == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for IsaError {}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    fn from_str(name: &str) -> Result<Self, IsaError> {
+        Self::available()
+            .find(|isa| isa.name() == name)
+            .ok_or_else(|| IsaError { name: name.into() })
+    }
+}
