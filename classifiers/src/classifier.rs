@@ -5,6 +5,8 @@
 //! window.
 
 use portcullis_text::{Content, Detector, PartId, Surface, Window};
+use crate::cache::Salt;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,6 +62,8 @@ pub struct Job {
     pub unit: Unit,
     /// Whose work it is, for fairness; a keyed hash.
     pub tenant: u64,
+    /// Under which a classifier may keep what it finds for later; nothing is kept without it.
+    pub salt: Option<Salt>,
     /// When the answer is no longer of use.
     pub deadline: Deadline,
     /// How urgent it is.
@@ -149,16 +153,25 @@ pub trait Classifier: Send + Sync + std::fmt::Debug {
 }
 
 /// A verdict to come. Dropping it cancels the work.
-#[derive(Debug)]
 pub struct Pending(State);
 
-#[derive(Debug)]
 enum State {
     Ready(Option<Result<Verdict, Failure>>),
     Waiting {
         verdict: oneshot::Receiver<Result<Verdict, Failure>>,
         cancelled: Arc<AtomicBool>,
     },
+    Later(Pin<Box<dyn Future<Output = Result<Verdict, Failure>> + Send>>),
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.0 {
+            State::Ready(_) => "ready",
+            State::Waiting { .. } | State::Later(_) => "waiting",
+        };
+        write!(f, "Pending({state})")
+    }
 }
 
 /// The worker's end of a [`Pending`].
@@ -173,6 +186,12 @@ impl Pending {
     #[must_use]
     pub const fn ready(result: Result<Verdict, Failure>) -> Self {
         Self(State::Ready(Some(result)))
+    }
+
+    /// An answer that a future gives; dropping that must cancel its work.
+    #[must_use]
+    pub fn later(verdict: impl Future<Output = Result<Verdict, Failure>> + Send + 'static) -> Self {
+        Self(State::Later(Box::pin(verdict)))
     }
 
     /// An answer to come, and the end that gives it. A dropped promise reads as [`Failure::Died`].
@@ -210,6 +229,7 @@ impl Future for Pending {
             State::Waiting { verdict, .. } => Pin::new(verdict)
                 .poll(context)
                 .map(|kept| kept.unwrap_or(Err(Failure::Died))),
+            State::Later(verdict) => verdict.as_mut().poll(context),
         }
     }
 }

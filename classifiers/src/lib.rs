@@ -10,8 +10,10 @@ pub mod classifier;
 pub mod dataset;
 pub mod eval;
 pub mod linear;
+pub mod neural;
 pub mod scale;
 pub mod train;
+mod worker;
 
 pub use cache::{RefusedTurns, Salt, Salts, VerdictCache};
 pub use cascade::{Cascade, Closed, ScreenRequest, Screening, SegmentCoverage};

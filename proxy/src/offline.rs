@@ -65,6 +65,7 @@ pub(crate) async fn look(
         context: None,
         unit: Unit::Text,
         tenant: 0,
+        salt: None,
         deadline: Instant::now() + Duration::from_secs(60),
         class: Class::Bulk,
     };

@@ -26,7 +26,7 @@ impl Salt {
     pub(crate) const UNCACHED: Self = Self([0; 32]);
 
     /// A MAC to be fed under this salt, apart from all other `purpose`s.
-    pub(super) fn mac(&self, purpose: u8) -> Hasher {
+    pub(crate) fn mac(&self, purpose: u8) -> Hasher {
         let mut hasher = Hasher::new_keyed(&self.0);
         hasher.update(&[purpose]);
         hasher

@@ -137,6 +137,7 @@ impl<'a> Ask<'a> {
             context: request.context.clone(),
             unit: request.unit,
             tenant: request.tenant,
+            salt: request.use_cache.then_some(request.salt),
             deadline: request.deadline,
             class: request.class,
         }

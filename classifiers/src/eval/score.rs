@@ -88,6 +88,7 @@ fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Win
         context: None,
         unit: Unit::Text,
         tenant: 0,
+        salt: None,
         deadline,
         class: Class::Bulk,
     };

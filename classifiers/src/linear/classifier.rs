@@ -6,8 +6,8 @@
 use super::features::Features;
 use super::model::{LinearModel, larger};
 use super::window::{Piece, Views};
-use super::worker::Worker;
 use crate::classifier::Promise;
+use crate::worker::Worker;
 use crate::{Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Verdict};
 use portcullis_text::{Category, Detector, Scores, Span, View, Window};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +41,7 @@ impl LinearClassifier {
             digest: model.digest().to_owned(),
         };
         let scorer = Arc::clone(&model);
-        let worker = Worker::start(QUEUE_JOBS, move |(job, promise): (Job, Promise)| {
+        let worker = Worker::start("portcullis-linear", QUEUE_JOBS, move |(job, promise): (Job, Promise)| {
             let result = guarded(|| answer(&scorer, &job, || promise.is_cancelled()));
             promise.keep(result);
         });
@@ -194,6 +194,7 @@ mod tests {
             context: None,
             unit: Unit::Text,
             tenant: 0,
+            salt: None,
             deadline: Instant::now() + Duration::from_secs(60),
             class: Class::Bulk,
         }

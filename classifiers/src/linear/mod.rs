@@ -12,7 +12,6 @@ pub(crate) mod format;
 mod model;
 pub(crate) mod table;
 pub(crate) mod window;
-mod worker;
 
 pub use classifier::LinearClassifier;
 pub use format::{LoadError, MANIFEST_FILE, WEIGHTS_FILE};

@@ -89,6 +89,7 @@ fn job(text: &str) -> Job {
         context: None,
         unit: Unit::Text,
         tenant: 0,
+        salt: None,
         deadline: Instant::now() + Duration::from_secs(60),
         class: Class::Prompt,
     }

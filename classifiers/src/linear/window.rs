@@ -51,31 +51,64 @@ impl Views {
 
     /// Every window of every view and reading; at least one.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let decoded = self.readings.iter().flat_map(|(reading, folded)| {
-            windows(folded).map(|range| Piece {
-                view: reading.view(),
-                text: &folded.text()[range.clone()],
-                origin: reading.original_range(folded.original_range(range)),
-            })
-        });
-        self.as_written().chain(decoded)
+        self.texts().flat_map(ViewText::pieces)
     }
 
     /// Every window of the raw and folded views: what a model learns from.
     pub(crate) fn as_written(&self) -> impl Iterator<Item = Piece<'_>> {
-        let views = [
+        let n_written = 1 + usize::from(self.folded.is_some());
+        self.texts().take(n_written).flat_map(ViewText::pieces)
+    }
+
+    /// Every view and reading whole: raw first, then folded where it differs, then the readings.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = ViewText<'_>> {
+        let written = [
             (View::Raw, Some(&self.raw)),
             (View::Folded, self.folded.as_ref()),
         ];
-        let views = views
-            .into_iter()
-            .filter_map(|(view, text)| Some((view, text?)));
-        views.flat_map(|(view, canonical)| {
-            windows(canonical).map(move |range| Piece {
+        let written = written.into_iter().filter_map(|(view, canonical)| {
+            Some(ViewText {
                 view,
-                text: &canonical.text()[range.clone()],
-                origin: canonical.original_range(range),
+                canonical: canonical?,
+                reading: None,
             })
+        });
+        let readings = self.readings.iter().map(|(reading, folded)| ViewText {
+            view: reading.view(),
+            canonical: folded,
+            reading: Some(reading),
+        });
+        written.chain(readings)
+    }
+}
+
+/// One view of a text, whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViewText<'a> {
+    pub(crate) view: View,
+    canonical: &'a Canonical,
+    reading: Option<&'a Decoded>,
+}
+
+impl<'a> ViewText<'a> {
+    pub(crate) fn text(&self) -> &'a str {
+        self.canonical.text()
+    }
+
+    /// The bytes of the original that a range of the view came from.
+    pub(crate) fn origin(&self, range: Range<usize>) -> Range<usize> {
+        let range = self.canonical.original_range(range);
+        match self.reading {
+            None => range,
+            Some(reading) => reading.original_range(range),
+        }
+    }
+
+    fn pieces(self) -> impl Iterator<Item = Piece<'a>> {
+        windows(self.canonical).map(move |range| Piece {
+            view: self.view,
+            text: &self.text()[range.clone()],
+            origin: self.origin(range),
         })
     }
 }

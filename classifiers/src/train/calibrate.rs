@@ -239,6 +239,11 @@ impl Sample {
     }
 }
 
+/// The curve of one model's logits of harmless texts from one source; there must be some.
+pub(crate) fn curve_of(logits: Vec<f32>) -> Curve {
+    envelope(&[Sample::new(logits, 1.0)], 1.0)
+}
+
 /// The curve through the mean of the worst samples.
 ///
 /// - `caution`: how many times as often as counted harmless texts are expected.

@@ -18,9 +18,9 @@ impl<T: Send + 'static> Worker<T> {
     /// Starts the thread; `run` is called for one task after another and must not panic.
     ///
     /// When the system gives no thread, every task is refused.
-    pub(crate) fn start(capacity: usize, run: impl Fn(T) + Send + 'static) -> Self {
+    pub(crate) fn start(name: &str, capacity: usize, run: impl Fn(T) + Send + 'static) -> Self {
         let (queue, tasks) = sync_channel(capacity);
-        let builder = std::thread::Builder::new().name("portcullis-linear".to_owned());
+        let builder = std::thread::Builder::new().name(name.to_owned());
         let thread = builder.spawn(move || drain(&tasks, run)).ok();
         Self {
             queue: thread.is_some().then_some(queue),
@@ -60,7 +60,7 @@ mod tests {
     fn a_full_queue_refuses_and_a_dropped_worker_finishes_what_it_took() {
         let (let_go, gate) = channel::<()>();
         let (report, done) = channel();
-        let worker = Worker::start(1, move |task: u32| {
+        let worker = Worker::start("test", 1, move |task: u32| {
             report.send(task).unwrap();
             gate.recv().unwrap_err();
         });

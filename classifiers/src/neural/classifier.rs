@@ -1,0 +1,418 @@
+//! An encoder as a [`Classifier`].
+
+use super::known::KnownWindows;
+use super::labels::{LabelError, categories, evidence, shares};
+use super::read::{ReadWindow, read};
+use super::runner::ModelRunner;
+use super::scale::{Harmless, ModelScale, ScaleError};
+use crate::batching::{BatchingConfig, Engine, Observer, Runner, Sequence, StartError, Ticket};
+use crate::worker::Worker;
+use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
+use crate::{Salt, Verdict};
+use portcullis_models::{Facts, Kind, Model};
+use portcullis_text::{Category, Detector, Scores, Span, Window};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Texts up to this many bytes are cut into tokens on the caller's thread: about half a millisecond.
+const INLINE_BYTES: usize = 1024;
+/// Longer jobs that may wait to be cut; one more is shed.
+const QUEUE_JOBS: usize = 1024;
+/// The name of the encoder in metrics.
+const NAME: &str = "encoder";
+
+/// How an encoder is run.
+#[derive(Clone, Copy, Debug)]
+pub struct NeuralConfig {
+    /// Threads that run the model; at least 1.
+    pub n_workers: usize,
+    /// Bytes of windows remembered between jobs.
+    pub known_bytes: u64,
+}
+
+/// Why an encoder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NeuralError {
+    /// Its labels say nothing.
+    #[error(transparent)]
+    Labels(#[from] LabelError),
+    /// Its scale cannot be used.
+    #[error(transparent)]
+    Scale(#[from] ScaleError),
+    /// It has no scale.
+    #[error(
+        "the model has no score scale, so no threshold could mean anything; fit one with \
+         `portcullis model scale {dir} --texts HARMLESS.jsonl`"
+    )]
+    NoScale {
+        /// Its directory.
+        dir: String,
+    },
+    /// The engine could not be started.
+    #[error("the batching engine could not be started")]
+    Engine(#[from] StartError),
+}
+
+/// What a model says of one text, without a scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// In the order of the model's labels: the largest over the text's windows.
+    pub logits: Vec<f32>,
+    /// Probabilities: of one label among all, or of each by itself.
+    pub shares: Vec<f32>,
+}
+
+/// An encoder on the batching engine.
+///
+/// Overload is [`Shed`], at the door where the text is short, else as the verdict; a panic is
+/// [`Failure::Died`], a logit that is not a number [`Failure::NonFinite`], never "safe".
+pub struct NeuralClassifier {
+    core: Arc<Core>,
+    identity: Identity,
+    reader: Worker<Reading>,
+}
+
+impl fmt::Debug for NeuralClassifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NeuralClassifier({})", self.identity.digest)
+    }
+}
+
+struct Core {
+    model: Arc<Model>,
+    engine: Engine,
+    known: KnownWindows,
+    /// By label.
+    categories: Vec<Option<Category>>,
+    scale: Option<ModelScale>,
+}
+
+/// A long job on its way to the thread that cuts texts.
+struct Reading {
+    job: Job,
+    asked: oneshot::Sender<(Job, Result<Asked, Failure>)>,
+}
+
+/// What was asked of the engine for a job.
+struct Asked {
+    windows: Vec<AskedWindow>,
+    ticket: Option<Ticket>,
+}
+
+struct AskedWindow {
+    segment_idx: usize,
+    window: ReadWindow,
+    /// Logits of an earlier job; without them the next row of the ticket is this window's.
+    known: Option<Arc<[f32]>>,
+    key: Option<[u8; 32]>,
+}
+
+impl NeuralClassifier {
+    /// Starts the engine for a model. Without a scale in its directory it answers
+    /// [`Self::predict`] and has no scores: see [`Self::require_scale`].
+    ///
+    /// # Errors
+    /// [`NeuralError`].
+    pub fn start(
+        model: Arc<Model>,
+        config: NeuralConfig,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, NeuralError> {
+        let facts = model.info();
+        let scale = model.sidecar().scale.as_deref();
+        let scale = scale.map(|path| ModelScale::load(path, &facts.digest, &facts.labels));
+        let scale = scale.transpose()?;
+        let categories = match &scale {
+            Some(_) => categories(facts, model.sidecar())?,
+            None => vec![None; facts.labels.len()],
+        };
+        let batching = BatchingConfig::new(config.n_workers, facts.labels.len());
+        let runner = Arc::clone(&model);
+        let engine = Engine::start(batching, observer, move |_| {
+            Ok(Box::new(ModelRunner::new(&runner)) as Box<dyn Runner>)
+        })?;
+        let identity = Identity {
+            detector: Detector::Encoder,
+            model: NAME.to_owned(),
+            digest: facts.digest.clone(),
+        };
+        let core = Arc::new(Core {
+            known: KnownWindows::new(&facts.digest, config.known_bytes),
+            model,
+            engine,
+            categories,
+            scale,
+        });
+        let asker = Arc::clone(&core);
+        let reader = Worker::start("portcullis-reader", QUEUE_JOBS, move |reading: Reading| {
+            let Reading { job, asked } = reading;
+            let result = asker.ask(&job, &|| asked.is_closed() || is_late(job.deadline));
+            // Nobody waits any more: then nobody misses it.
+            drop(asked.send((job, result)));
+        });
+        Ok(Self {
+            core,
+            identity,
+            reader,
+        })
+    }
+
+    /// Refuses a model whose scores would mean nothing.
+    ///
+    /// # Errors
+    /// [`NeuralError::NoScale`].
+    pub fn require_scale(&self, dir: &std::path::Path) -> Result<(), NeuralError> {
+        if self.core.scale.is_some() {
+            return Ok(());
+        }
+        Err(NeuralError::NoScale {
+            dir: dir.display().to_string(),
+        })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.core.model.info()
+    }
+
+    /// What the model says of texts as they are written, in no view and on no scale.
+    ///
+    /// A text longer than the model's window is read in overlapping windows, whose largest logits
+    /// count; with `only_first` its first window alone.
+    ///
+    /// # Errors
+    /// [`Failure`], of the whole order.
+    pub async fn predict(
+        &self,
+        texts: Vec<String>,
+        only_first: bool,
+        tenant: u64,
+        deadline: Deadline,
+    ) -> Result<Vec<Prediction>, Failure> {
+        let ticket = self.order(&texts, only_first, tenant, deadline)?;
+        let (n_windows, ticket) = ticket;
+        let logits = ticket.await?;
+        let kind = self.facts().kind;
+        let mut rows = logits.rows();
+        let predictions = n_windows.into_iter().map(|n_windows| {
+            let logits = most(&mut rows, n_windows);
+            Prediction {
+                shares: shares(kind, &logits),
+                logits,
+            }
+        });
+        Ok(predictions.collect())
+    }
+
+    fn order(
+        &self,
+        texts: &[String],
+        only_first: bool,
+        tenant: u64,
+        deadline: Deadline,
+    ) -> Result<(Vec<usize>, Ticket), Failure> {
+        let max_tokens = self.facts().max_tokens;
+        let tokenizer = self.core.model.tokenizer();
+        let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            let windows = tokenizer
+                .windows(text, max_tokens, max_tokens / 4)
+                .map_err(|_| Failure::Died)?;
+            let first = sequences.len();
+            let n_read = if only_first { 1 } else { windows.len() };
+            let ids = windows.into_iter().take(n_read).map(|window| window.ids);
+            sequences.extend(ids.filter_map(Sequence::new));
+            n_windows.push(sequences.len() - first);
+        }
+        let ticket = self.core.engine.submit(sequences, Class::Prompt, tenant, deadline)?;
+        Ok((n_windows, ticket))
+    }
+
+    /// What a harmless text shows of each label, as a whole and in windows as streams are cut:
+    /// what [`ModelScale::fit`] needs. Blocks.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn harmless(&self, text: &str, deadline: Deadline) -> Result<Harmless, Failure> {
+        let core = &self.core;
+        let whole = core.strongest(text, core.model.info().max_tokens, deadline)?;
+        let n_special = core.model.tokenizer().n_special();
+        let windows = core.strongest(text, n_special + STREAM_WINDOW_TOKENS, deadline)?;
+        Ok(Harmless {
+            text: whole,
+            windows,
+        })
+    }
+}
+
+/// Tokens of a window of a stream (DESIGN 7): stride 8 and overlap 24.
+const STREAM_WINDOW_TOKENS: usize = 32;
+
+/// The largest of the next `n` rows, by label.
+fn most<'r>(rows: &mut impl Iterator<Item = &'r [f32]>, n: usize) -> Vec<f32> {
+    let mut most: Vec<f32> = Vec::new();
+    for row in rows.take(n) {
+        if most.is_empty() {
+            most.extend_from_slice(row);
+        }
+        most.iter_mut().zip(row).for_each(|(most, own)| *most = most.max(*own));
+    }
+    most
+}
+
+impl Classifier for NeuralClassifier {
+    fn submit(&self, job: Job) -> Result<Pending, Shed> {
+        if is_late(job.deadline) {
+            return Err(Shed::Late);
+        }
+        let core = Arc::clone(&self.core);
+        let n_bytes: usize = job.segments.iter().map(|segment| segment.content.len()).sum();
+        if n_bytes <= INLINE_BYTES {
+            return match core.ask(&job, &|| false) {
+                Err(Failure::Shed(shed)) => Err(shed),
+                Err(failure) => Ok(Pending::ready(Err(failure))),
+                Ok(asked) => Ok(Pending::later(async move { core.verdict(&job, asked).await })),
+            };
+        }
+        let (sender, receiver) = oneshot::channel();
+        let reading = Reading { job, asked: sender };
+        self.reader.offer(reading).map_err(|_| Shed::QueueFull)?;
+        Ok(Pending::later(async move {
+            let (job, asked) = receiver.await.map_err(|_| Failure::Died)?;
+            core.verdict(&job, asked?).await
+        }))
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+}
+
+fn is_late(deadline: Deadline) -> bool {
+    deadline <= Instant::now()
+}
+
+impl Core {
+    /// Cuts the texts of a job into windows, looks them up, and submits what is not known.
+    fn ask(&self, job: &Job, is_unwanted: &dyn Fn() -> bool) -> Result<Asked, Failure> {
+        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
+        let mut windows = Vec::with_capacity(job.segments.len());
+        let mut sequences = Vec::new();
+        for (segment_idx, segment) in job.segments.iter().enumerate() {
+            let text = segment.content.expose();
+            for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
+                let key = job.salt.as_ref().map(|salt: &Salt| self.known.key(salt, &window.ids));
+                let known = key.and_then(|key| self.known.get(&key));
+                if known.is_none() {
+                    let ids = std::mem::take(&mut window.ids);
+                    sequences.push(Sequence::new(ids).ok_or(Failure::Died)?);
+                }
+                windows.push(AskedWindow {
+                    segment_idx,
+                    window,
+                    known,
+                    key,
+                });
+            }
+        }
+        let ticket = if sequences.is_empty() {
+            None
+        } else {
+            let submitted = self.engine.submit(sequences, job.class, job.tenant, job.deadline);
+            Some(submitted?)
+        };
+        Ok(Asked { windows, ticket })
+    }
+
+    /// Waits for the engine and puts everything on the scale, in segment order.
+    async fn verdict(&self, job: &Job, asked: Asked) -> Result<Verdict, Failure> {
+        let logits = match asked.ticket {
+            Some(ticket) => Some(ticket.await?),
+            None => None,
+        };
+        let mut rows = logits.iter().flat_map(|logits| logits.rows());
+        let mut found = Vec::new();
+        let mut windows = Vec::with_capacity(asked.windows.len());
+        for window in &asked.windows {
+            let row = match &window.known {
+                Some(known) => known,
+                None => {
+                    let row = rows.next().ok_or(Failure::Died)?;
+                    if let Some(key) = window.key {
+                        self.known.insert(key, row);
+                    }
+                    row
+                }
+            };
+            let segment = &job.segments[window.segment_idx];
+            let scores = self.scores(row, job.unit, &mut found)?;
+            windows.push(placed(segment, &window.window, scores));
+        }
+        Ok(Verdict { windows })
+    }
+
+    /// The score of each category: the largest of the labels that stand for it.
+    fn scores(&self, row: &[f32], unit: Unit, found: &mut Vec<f32>) -> Result<Scores, Failure> {
+        let scale = self.scale.as_ref().ok_or(Failure::Died)?;
+        self.evidence(row, found);
+        let mut scores = [0.0_f32; Category::COUNT];
+        for (label, category) in self.categories.iter().enumerate() {
+            let Some(category) = category else { continue };
+            let score = scale.score(label, unit, found[label]);
+            if !score.is_finite() {
+                return Err(Failure::NonFinite);
+            }
+            let most = &mut scores[category.index()];
+            *most = most.max(score);
+        }
+        Scores::new(scores).ok_or(Failure::NonFinite)
+    }
+
+    /// Rows of a token classifier are evidence already.
+    fn evidence(&self, row: &[f32], found: &mut Vec<f32>) {
+        let kind = match self.model.info().kind {
+            Kind::Token => Kind::MultiLabel,
+            kind => kind,
+        };
+        evidence(kind, row, found);
+    }
+
+    /// The strongest evidence of each label over a text's windows.
+    fn strongest(
+        &self,
+        text: &str,
+        max_tokens: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<f32>, Failure> {
+        let windows = read(self.model.tokenizer(), text, max_tokens, &|| false)?;
+        let sequences = windows.into_iter().filter_map(|window| Sequence::new(window.ids));
+        let ticket = self.engine.submit(sequences.collect(), Class::Bulk, 0, deadline)?;
+        let logits = ticket.wait()?;
+        let (mut found, mut most) = (Vec::new(), Vec::new());
+        for row in logits.rows() {
+            self.evidence(row, &mut found);
+            if most.is_empty() {
+                most.clone_from(&found);
+            }
+            most.iter_mut().zip(&found).for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
+        }
+        Ok(most)
+    }
+}
+
+fn placed(segment: &Segment, window: &ReadWindow, scores: Scores) -> Window {
+    let range = segment.start + window.range.start..segment.start + window.range.end;
+    Window {
+        span: Span {
+            part: segment.part,
+            range,
+        },
+        surface: segment.surface,
+        view: window.view,
+        detector: Detector::Encoder,
+        scores,
+    }
+}
