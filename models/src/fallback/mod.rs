@@ -1,0 +1,159 @@
+//! The slower way, through candle: architectures that the fast path does not run.
+//!
+//! Sequences run one at a time, in f32, so a result never depends on what else is in the batch.
+//! Bodies are candle's; heads are ours, since candle's are not those of Hugging Face (its
+//! ModernBERT returns probabilities, its DeBERTa knows fewer activations). Every tensor is looked
+//! up by our own list first, so that what is missing or misshapen is named here.
+
+mod deberta;
+mod modernbert;
+
+use crate::LoadError;
+use crate::architecture::Architecture;
+use crate::config::Config;
+use crate::directory::{Scope, Tensors};
+use crate::encoder::Activation;
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::VarBuilder;
+use std::collections::HashMap;
+
+/// A model on candle.
+pub(crate) struct Fallback {
+    body: Body,
+    pub(crate) sizes: Sizes,
+}
+
+enum Body {
+    Deberta(deberta::Deberta),
+    ModernBert(modernbert::ModernBert),
+}
+
+/// Sizes that a user of the model asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) vocab_size: usize,
+    pub(crate) hidden: usize,
+    pub(crate) layers: usize,
+    pub(crate) heads: usize,
+    pub(crate) max_tokens: usize,
+    /// Memory of the weights.
+    pub(crate) weight_bytes: usize,
+}
+
+impl Fallback {
+    /// Reads the weights of an architecture that the fast path does not run.
+    pub(crate) fn load(
+        architecture: Architecture,
+        config: &Config,
+        tensors: &Tensors,
+        n_labels: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        let mut sizes = Sizes::of(config)?;
+        let body = match architecture {
+            Architecture::ModernBert => {
+                let scope = tensors.scope("model");
+                modernbert::ModernBert::load(config, sizes, &scope, n_labels).map(Body::ModernBert)
+            }
+            _ => {
+                let scope = tensors.scope("deberta");
+                deberta::Deberta::load(config, sizes, &scope, n_labels).map(Body::Deberta)
+            }
+        }?;
+        sizes.weight_bytes = tensors.n_taken() * size_of::<f32>();
+        Ok(Self { body, sizes })
+    }
+
+    /// Logits of one sequence, `[n_labels]`.
+    pub(crate) fn forward(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let ids = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?; // [1, n_tokens]
+        let logits = match &self.body {
+            Body::Deberta(model) => model.forward(&ids),
+            Body::ModernBert(model) => model.forward(&ids),
+        }?; // [1, n_labels]
+        logits.squeeze(0)?.to_vec1()
+    }
+}
+
+impl Sizes {
+    fn of(config: &Config) -> std::result::Result<Self, LoadError> {
+        let (hidden, heads) = config.heads("hidden_size", "num_attention_heads")?;
+        Ok(Self {
+            vocab_size: config.size("vocab_size")?,
+            hidden,
+            layers: config.size("num_hidden_layers")?,
+            heads,
+            max_tokens: config.size("max_position_embeddings")?,
+            weight_bytes: 0,
+        })
+    }
+}
+
+/// Tensors by the names that candle asks for.
+struct Named<'a> {
+    scope: &'a Scope<'a>,
+    prefix: &'static str,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl<'a> Named<'a> {
+    fn new(scope: &'a Scope<'a>, prefix: &'static str) -> Self {
+        Self {
+            scope,
+            prefix,
+            tensors: HashMap::new(),
+        }
+    }
+
+    fn body(&mut self, name: &str, shape: &[usize]) -> std::result::Result<(), LoadError> {
+        let values = self.scope.body(name, shape)?;
+        self.insert(format!("{}.{name}", self.prefix), values, shape)
+    }
+
+    fn head(&mut self, name: &str, shape: &[usize]) -> std::result::Result<(), LoadError> {
+        let values = self.scope.head(name, shape)?;
+        self.insert(name.into(), values, shape)
+    }
+
+    fn body_linear(
+        &mut self,
+        name: &str,
+        n_out: usize,
+        n_in: usize,
+    ) -> std::result::Result<(), LoadError> {
+        self.body(&format!("{name}.weight"), &[n_out, n_in])?;
+        self.body(&format!("{name}.bias"), &[n_out])
+    }
+
+    fn body_norm(&mut self, name: &str, width: usize) -> std::result::Result<(), LoadError> {
+        self.body(&format!("{name}.weight"), &[width])?;
+        self.body(&format!("{name}.bias"), &[width])
+    }
+
+    fn insert(
+        &mut self,
+        name: String,
+        values: Vec<f32>,
+        shape: &[usize],
+    ) -> std::result::Result<(), LoadError> {
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu).map_err(set_up)?;
+        self.tensors.insert(name, tensor);
+        Ok(())
+    }
+
+    fn builder(self) -> VarBuilder<'static> {
+        VarBuilder::from_tensors(self.tensors, DType::F32, &Device::Cpu)
+    }
+}
+
+fn set_up(source: candle_core::Error) -> LoadError {
+    LoadError::Candle { source }
+}
+
+fn activate(activation: Activation, xs: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::Gelu => xs.gelu_erf(),
+        Activation::GeluTanh => xs.gelu(),
+        Activation::Relu => xs.relu(),
+        Activation::Tanh => xs.tanh(),
+    }
+}

@@ -1,0 +1,218 @@
+//! A directory becomes a classifier.
+
+use crate::architecture::{Architecture, Kind};
+use crate::config::Config;
+use crate::directory::{Directory, Sidecar};
+use crate::encoder::{Encoder, Precision, Weights};
+use crate::fallback::{Fallback, Sizes};
+use crate::{LoadError, Tokenizer, Worker, fast};
+use portcullis_kernels::Isa;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// What the large products run in. Without it: bf16 where the instruction set multiplies it
+    /// natively, else f32; f32 on the fallback.
+    pub precision: Option<Precision>,
+    /// Kernels to use. Without it: the fastest of this machine.
+    pub isa: Option<Isa>,
+}
+
+/// A classifier, ready to run. Immutable; shared by workers.
+pub struct Model {
+    pub(crate) runner: Runner,
+    tokenizer: Tokenizer,
+    facts: Facts,
+    sidecar: Sidecar,
+}
+
+pub(crate) enum Runner {
+    Fast(Box<Encoder>),
+    Candle(Box<Fallback>),
+}
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// Its family.
+    pub architecture: Architecture,
+    /// What its logits mean.
+    pub kind: Kind,
+    /// Its labels, in order of the logits.
+    pub labels: Vec<String>,
+    /// Width of a token's vector.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Token ids are below this.
+    pub vocab_size: usize,
+    /// Longest sequence that can be run, special tokens included.
+    pub max_tokens: usize,
+    /// What the large products run in.
+    pub precision: Precision,
+    /// What runs it, and why.
+    pub route: Route,
+    /// `sha256:…` over weights, config and tokenizer.
+    pub digest: String,
+    /// Memory that the weights hold.
+    pub weight_bytes: usize,
+}
+
+/// What runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Our kernels.
+    Fast {
+        /// Those for this instruction set.
+        isa: Isa,
+    },
+    /// candle, one sequence at a time and several times slower.
+    Candle {
+        /// Why not the fast path.
+        reason: &'static str,
+    },
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fast { isa } => write!(f, "fast path on {isa} kernels"),
+            Self::Candle { reason } => write!(f, "candle, since {reason}"),
+        }
+    }
+}
+
+impl Model {
+    /// Reads a directory as Hugging Face writes it, with an optional `portcullis.json`.
+    ///
+    /// Blocks. While it runs, the files and up to two copies of the weights are in memory.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the file, what is wrong in it, and the mend.
+    pub fn load(dir: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let directory = Directory::read(dir)?;
+        let config = Config::parse(&directory.config)?;
+        let (architecture, task) = Architecture::of(&config)?;
+        let labels = config.labels()?;
+        let kind = Kind::of(&config, task, labels.len())?;
+
+        let tensors = &directory.tensors;
+        let weights = fast::weights(architecture, task, &config, tensors, labels.len())?;
+        let (runner, sizes, precision, route) = match weights {
+            Some(weights) => on_kernels(weights, options),
+            None => on_candle(architecture, &config, &directory, labels.len(), options)?,
+        };
+
+        let tokenizer = Tokenizer::load(&directory.tokenizer, sizes.vocab_size)?;
+        let sidecar = directory.sidecar;
+        sidecar.check_labels(&labels)?;
+        let max_tokens = sidecar.max_tokens(tokenizer.n_special(), sizes.max_tokens)?;
+        Ok(Self {
+            runner,
+            tokenizer,
+            facts: Facts {
+                architecture,
+                kind,
+                labels,
+                hidden: sizes.hidden,
+                layers: sizes.layers,
+                heads: sizes.heads,
+                vocab_size: sizes.vocab_size,
+                max_tokens,
+                precision,
+                route,
+                digest: directory.digest,
+                weight_bytes: sizes.weight_bytes,
+            },
+            sidecar,
+        })
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn info(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Its tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What its `portcullis.json` says.
+    #[must_use]
+    pub fn sidecar(&self) -> &Sidecar {
+        &self.sidecar
+    }
+
+    /// Memory of its own for one thread that runs batches.
+    #[must_use]
+    pub fn worker(self: &Arc<Self>) -> Worker {
+        Worker::new(Arc::clone(self))
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
+    }
+}
+
+type Chosen = (Runner, Sizes, Precision, Route);
+
+fn on_kernels(weights: Weights, options: &LoadOptions) -> Chosen {
+    let isa = options.isa.unwrap_or_else(Isa::detect);
+    let precision = options.precision.unwrap_or_else(|| default_precision(isa));
+    let layers = weights.layers.len();
+    let encoder = Encoder::new(weights, precision, isa);
+    let geometry = encoder.geometry();
+    let sizes = Sizes {
+        vocab_size: geometry.vocab_size,
+        hidden: geometry.hidden,
+        layers,
+        heads: geometry.heads,
+        max_tokens: geometry.max_positions - geometry.position_offset,
+        weight_bytes: encoder.weight_bytes(),
+    };
+    let runner = Runner::Fast(Box::new(encoder));
+    (runner, sizes, precision, Route::Fast { isa })
+}
+
+fn default_precision(isa: Isa) -> Precision {
+    match isa.name() {
+        "avx512" => Precision::Bf16,
+        _ => Precision::F32,
+    }
+}
+
+fn on_candle(
+    architecture: Architecture,
+    config: &Config,
+    directory: &Directory,
+    n_labels: usize,
+    options: &LoadOptions,
+) -> Result<Chosen, LoadError> {
+    if let Some(precision @ (Precision::Bf16 | Precision::Int8)) = options.precision {
+        return Err(LoadError::Precision {
+            architecture: architecture.name(),
+            precision,
+            mend: "leave the precision out, or ask for f32",
+        });
+    }
+    let fallback = Fallback::load(architecture, config, &directory.tensors, n_labels)?;
+    let reason = match architecture {
+        Architecture::DebertaV2 => "DeBERTa's disentangled attention has no kernel here",
+        _ => "ModernBERT's rotated, windowed attention has no kernel here",
+    };
+    let sizes = fallback.sizes;
+    let runner = Runner::Candle(Box::new(fallback));
+    Ok((runner, sizes, Precision::F32, Route::Candle { reason }))
+}
