@@ -58,6 +58,10 @@ pub struct Config {
     /// Who is asking.
     #[serde(default)]
     pub identity: IdentityRules,
+    /// A transformer encoder above the embedded classifier; none.
+    #[serde(default)]
+    #[schemars(with = "Encoder")]
+    pub encoder: Option<Encoder>,
     /// The policy: a shipped name, or a mapping that is a policy, names a `file`, or changes a
     /// shipped `base`; balanced.
     #[schemars(schema_with = "schema::policy_choice")]
@@ -351,6 +355,59 @@ pub struct IdentityRules {
     pub trust_headers: bool,
 }
 
+/// A transformer encoder: a Hugging Face directory as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Encoder {
+    /// The directory: `config.json`, `tokenizer.json`, `*.safetensors`, and a `portcullis.json`
+    /// whose `scale` names the score scale (`portcullis model scale`).
+    pub model: PathBuf,
+    /// What large products run in; bf16 where the processor multiplies it natively, else f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Precision")]
+    pub precision: Option<Precision>,
+    /// Threads that run the model; as many as cores, at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = 1024))]
+    pub workers: Option<u32>,
+    /// Kernels to use; the fastest of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Kernels")]
+    pub kernels: Option<Kernels>,
+    /// What windows that were scored before may take; 64 MiB.
+    #[serde(default = "default_known", with = "size")]
+    #[schemars(with = "units::Size")]
+    pub known: u64,
+}
+
+const fn default_known() -> u64 {
+    64 << 20
+}
+
+/// What an encoder's large products run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// 8-bit integers.
+    Int8,
+}
+
+/// An instruction set to use, where the processor has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kernels {
+    /// AVX-512 with VNNI and BF16.
+    Avx512,
+    /// AVX2 with FMA.
+    Avx2,
+    /// Plain Rust: for comparing, not for serving.
+    Scalar,
+}
+
 impl Default for Config {
     /// What runs without a file: loopback, no upstream, the balanced policy.
     fn default() -> Self {
@@ -369,6 +426,7 @@ impl Default for Config {
             stream: Stream::default(),
             record: RecordSink::default(),
             identity: IdentityRules::default(),
+            encoder: None,
             policy: crate::shipped::balanced(),
         }
     }

@@ -1,13 +1,22 @@
 //! Sequences laid end to end, without padding.
 
+use std::fmt;
+
 /// A packed batch.
 ///
 /// `cu_seqlens` is `[n_seqs + 1]`, rises strictly from 0 to `input_ids.len()`, and bounds the
-/// sequences within `input_ids`. Each sequence carries its special tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// sequences within `input_ids`. Each sequence carries its special tokens. Printed as its bounds:
+/// ids are text.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     input_ids: Vec<u32>,
     cu_seqlens: Vec<u32>,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({:?})", self.cu_seqlens)
+    }
 }
 
 impl Batch {

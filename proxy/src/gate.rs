@@ -9,6 +9,7 @@ use crate::upstream::{BadUrl, Upstream};
 use portcullis_classifiers::cache::{NoRandomness, RefusedTurns, Salts, VerdictCache};
 use portcullis_classifiers::cascade::Cascade;
 use portcullis_classifiers::classifier::{Classifier, Failure};
+use portcullis_classifiers::neural::NeuralClassifier;
 use portcullis_config::{Config, PassOrRefuse, RefusalRules};
 use portcullis_policy::{CompileError, Engine};
 use portcullis_protocol::{Dialect, OnPart, ParseRules};
@@ -27,6 +28,7 @@ pub struct Gate {
     pub(crate) config: Config,
     pub(crate) engine: Arc<Engine>,
     pub(crate) cascade: Cascade,
+    pub(crate) encoder: Option<Arc<NeuralClassifier>>,
     pub(crate) salts: Salts,
     pub(crate) refused: RefusedTurns,
     pub(crate) upstream: Upstream,
@@ -66,6 +68,9 @@ pub enum BuildError {
     /// The system gave no randomness for pseudonyms.
     #[error("the operating system gave no random bytes for pseudonyms: {0}")]
     Pseudonyms(getrandom::Error),
+    /// The encoder cannot be used.
+    #[error("`encoder`")]
+    Encoder(#[from] crate::encoder::EncoderError),
     /// A metric is registered twice.
     #[error("a metric could not be registered")]
     Metrics(#[from] prometheus::Error),
@@ -75,19 +80,27 @@ pub enum BuildError {
 }
 
 impl Gate {
-    /// Builds a gate around a classifier (the lowest tier).
+    /// Builds a gate around a classifier (the lowest tier), with the encoder that the configuration
+    /// names above it. Loading one blocks.
     ///
     /// # Errors
     /// [`BuildError`] names the part of the configuration that cannot be used.
     pub fn new(config: Config, classifier: Arc<dyn Classifier>) -> Result<Self, BuildError> {
         let engine = Arc::new(Engine::compile(&config.policy)?);
-        let cascade = Cascade::new(classifier).with_cache(Arc::new(VerdictCache::new(CACHE_BYTES)));
+        let metrics = Metrics::new()?;
+        let encoder = config.encoder.as_ref();
+        let encoder = encoder.map(|rules| crate::encoder::start(rules, &metrics));
+        let encoder = encoder.transpose()?;
+        let mut cascade =
+            Cascade::new(classifier).with_cache(Arc::new(VerdictCache::new(CACHE_BYTES)));
+        if let Some(encoder) = &encoder {
+            cascade = cascade.with_tier(Arc::clone(encoder) as Arc<dyn Classifier>);
+        }
         let policy_label = format!("{}@{}", engine.name(), engine.digest8());
         let digests = cascade.identities().into_iter();
         let digests = digests
             .map(|it| format!("{}@{}", it.model, it.digest))
             .collect();
-        let metrics = Metrics::new()?;
         metrics.announce(engine.name(), engine.digest8());
         let sink = Sink::open(&config.record)?;
         let labeller = Labeller::new(&config.labels);
@@ -112,6 +125,7 @@ impl Gate {
             own_texts,
             policy_label,
             cascade,
+            encoder,
             engine,
             config,
         })

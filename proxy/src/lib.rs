@@ -8,6 +8,7 @@
 
 pub mod body;
 mod commands;
+pub mod encoder;
 mod error;
 pub mod gate;
 mod guard;
@@ -17,6 +18,7 @@ mod history;
 mod identity;
 mod label;
 mod load;
+mod predict;
 mod redact;
 mod reply;
 mod request;

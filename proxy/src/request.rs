@@ -60,6 +60,7 @@ impl Gate {
         match self.route(head)? {
             Route::Chat(dialect) => self.chat(dialect, head, body, event).await,
             Route::Models => self.models(head, event).await,
+            Route::Predict => self.predict(tenant, head, body, event).await,
             Route::Moderations => self.moderations(head, body, event).await,
             Route::GuardCheck => self.guard_check(head, body, event).await,
             Route::GuardDecision(id) => self.guard_decision(&id, event),

@@ -1,6 +1,7 @@
 //! What goes into a model and what comes out.
 
 use crate::Failure;
+use portcullis_models::Batch;
 use std::fmt;
 
 /// The token ids of one text or window, at least one. Printed as its length: ids are text.
@@ -27,61 +28,6 @@ impl Sequence {
     }
 }
 
-/// Sequences end to end, without padding. Printed as its lengths.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PackedBatch {
-    input_ids: Vec<u32>,
-    cu_seqlens: Vec<u32>,
-}
-
-impl fmt::Debug for PackedBatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PackedBatch({:?})", self.cu_seqlens)
-    }
-}
-
-impl Default for PackedBatch {
-    fn default() -> Self {
-        Self {
-            input_ids: Vec::new(),
-            cu_seqlens: vec![0],
-        }
-    }
-}
-
-impl PackedBatch {
-    /// Takes every sequence out; keeps the memory.
-    pub fn clear(&mut self) {
-        self.input_ids.clear();
-        self.cu_seqlens.truncate(1);
-    }
-
-    /// Adds a sequence at the end.
-    pub fn push(&mut self, sequence: &Sequence) {
-        self.input_ids.extend_from_slice(sequence.ids());
-        let end = u32::try_from(self.input_ids.len()).unwrap_or(u32::MAX);
-        self.cu_seqlens.push(end);
-    }
-
-    /// `[total_tokens]`.
-    #[must_use]
-    pub fn input_ids(&self) -> &[u32] {
-        &self.input_ids
-    }
-
-    /// `[n_seqs + 1]`, strictly increasing from 0 to `total_tokens`.
-    #[must_use]
-    pub fn cu_seqlens(&self) -> &[u32] {
-        &self.cu_seqlens
-    }
-
-    /// Its sequences.
-    #[must_use]
-    pub fn n_seqs(&self) -> usize {
-        self.cu_seqlens.len() - 1
-    }
-}
-
 /// One worker's model: packed sequences in, logits out.
 pub trait Runner: Send {
     /// Runs one batch on the calling thread.
@@ -97,7 +43,7 @@ pub trait Runner: Send {
     /// Any [`Failure`]; the sequences of a larger batch are then run one by one, once.
     fn run(
         &mut self,
-        batch: &PackedBatch,
+        batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure>;
 }

@@ -3,7 +3,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p portcullis-classifiers --lib batching::loom`, under a
 //! minute. A ticket that never ends, or a wake-up that is lost, shows as a deadlock.
 
-use super::batch::{PackedBatch, Runner, Sequence};
+use super::batch::{Runner, Sequence};
+use portcullis_models::Batch;
 use super::config::BatchingConfig;
 use super::queue::Terms;
 use super::shared::Shared;
@@ -23,7 +24,7 @@ struct Echo(Vec<f32>);
 impl Runner for Echo {
     fn run(
         &mut self,
-        batch: &PackedBatch,
+        batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure> {
         if is_cancelled() {

@@ -39,7 +39,7 @@ pub mod throughput;
 mod ticket;
 mod worker;
 
-pub use batch::{Logits, PackedBatch, Runner, Sequence};
+pub use batch::{Logits, Runner, Sequence};
 pub use config::BatchingConfig;
 pub use engine::{Engine, EngineLoad, StartError};
 pub use observer::{BatchSeen, Observer, WorkerEvent};

@@ -48,7 +48,7 @@ enum Open {
 impl Runner for Model {
     fn run(
         &mut self,
-        batch: &PackedBatch,
+        batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure> {
         let bounds = batch.cu_seqlens().windows(2);

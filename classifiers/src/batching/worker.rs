@@ -5,7 +5,8 @@
 //! again. After a panic the runner is made anew before anything else runs; when that fails the
 //! worker retires.
 
-use super::batch::{PackedBatch, Runner};
+use super::batch::Runner;
+use portcullis_models::Batch;
 use super::crew::{GoOn, PostIdx};
 use super::desk::{Flight, Member, Work};
 use super::observer::{BatchSeen, WorkerEvent};
@@ -29,7 +30,7 @@ pub(super) struct Worker<'a> {
     post: PostIdx,
     worker_idx: usize,
     runner: Option<Box<dyn Runner>>,
-    batch: PackedBatch,
+    batch: Batch,
 }
 
 enum Fault {
@@ -62,7 +63,7 @@ impl<'a> Worker<'a> {
             post,
             worker_idx,
             runner,
-            batch: PackedBatch::default(),
+            batch: Batch::default(),
         }
     }
 
@@ -130,7 +131,7 @@ impl<'a> Worker<'a> {
     fn score(&mut self, members: &[Member], run: &Run) -> Result<(&[f32], usize), Fault> {
         self.batch.clear();
         for member in members {
-            self.batch.push(&member.sequence);
+            self.batch.push(member.sequence.ids());
         }
         let runner = self.runner.as_mut().ok_or(Fault::Failed(Failure::Died))?;
         let (shared, batch) = (self.shared, &self.batch);

@@ -2,8 +2,8 @@
 
 use super::labels::evidence;
 use crate::Failure;
-use crate::batching::{PackedBatch, Runner};
-use portcullis_models::{Kind, Model, RunError, Worker};
+use crate::batching::Runner;
+use portcullis_models::{Batch, Kind, Model, RunError, Worker};
 use std::sync::Arc;
 
 /// One thread's way into the model.
@@ -29,7 +29,7 @@ impl ModelRunner {
 impl Runner for ModelRunner {
     fn run(
         &mut self,
-        batch: &PackedBatch,
+        batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure> {
         let n_labels = self.worker.model().info().labels.len();

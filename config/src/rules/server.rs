@@ -30,6 +30,7 @@ pub(crate) fn check_config(config: &mut Config, root: &Node, problems: &mut Vec<
     checker.limits(config);
     checker.notice(config);
     checker.commands(config);
+    checker.encoder(config);
     if let Some(policy) = root.get("policy") {
         check_policy(&config.policy, policy, problems);
     }
@@ -94,6 +95,17 @@ impl Checker<'_> {
                 let message = format!("`limits.{key}` is {}, but it {rule}", node.span.text());
                 self.problems.push(Problem::new(&node.span, message));
             }
+        }
+    }
+
+    fn encoder(&mut self, config: &Config) {
+        let workers = config.encoder.as_ref().and_then(|encoder| encoder.workers);
+        let node = self.node.at(&[Step::Key("encoder"), Step::Key("workers")]);
+        if let (Some(workers), Some(node)) = (workers, node)
+            && !(1..=1024).contains(&workers)
+        {
+            let message = format!("`encoder.workers` is {workers}, but it lies from 1 to 1024");
+            self.problems.push(Problem::new(&node.span, message));
         }
     }
 

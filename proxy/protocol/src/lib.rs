@@ -22,6 +22,7 @@ mod guard;
 mod json;
 mod media;
 pub mod moderations;
+pub mod predict;
 mod nested;
 mod openai;
 mod read;

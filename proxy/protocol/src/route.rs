@@ -14,6 +14,8 @@ pub enum Route {
     Chat(Dialect),
     /// `POST /v1/moderations`.
     Moderations,
+    /// `POST /predict`, as text-embeddings-inference has it.
+    Predict,
     /// `GET /v1/models`.
     Models,
     /// `POST /v1/guard/check`.
@@ -44,7 +46,7 @@ pub enum RouteError {
 
 const DECISIONS: &str = "/v1/guard/decisions/";
 
-const KNOWN: [(&str, &str, Route); 5] = [
+const KNOWN: [(&str, &str, Route); 6] = [
     (
         "/v1/chat/completions",
         "POST",
@@ -56,6 +58,7 @@ const KNOWN: [(&str, &str, Route); 5] = [
         Route::Chat(Dialect::AnthropicMessages),
     ),
     ("/v1/moderations", "POST", Route::Moderations),
+    ("/predict", "POST", Route::Predict),
     ("/v1/models", "GET", Route::Models),
     ("/v1/guard/check", "POST", Route::GuardCheck),
 ];

@@ -14,7 +14,7 @@ use crate::gate::Gate;
 use crate::record::{Event, PartReceipt, micros};
 use portcullis_classifiers::cache::Salt;
 use portcullis_classifiers::cascade::{Closed, ScreenRequest, Screening};
-use portcullis_classifiers::classifier::{Class, Segment, Unit};
+use portcullis_classifiers::classifier::{Class, Failure, Segment, Unit};
 use portcullis_policy::Match;
 use portcullis_protocol::Part;
 use portcullis_text::{Detector, Window};
@@ -100,12 +100,19 @@ pub(crate) fn note_screening(event: &mut Event, screening: &Screening) {
 
 fn note_failures(
     event: &mut Event,
-    failures: &[(Detector, portcullis_classifiers::classifier::Failure)],
+    failures: &[(Detector, Failure)],
 ) {
     let named = failures
         .iter()
         .map(|(detector, failure)| (detector.name(), failure.name()));
     event.failures.extend(named);
+}
+
+/// The encoder could not answer `/predict`.
+pub(crate) fn note_failure(event: &mut Event, failure: Failure) -> Error {
+    let detector = Detector::Encoder;
+    note_failures(event, &[(detector, failure)]);
+    Error::Unscreened { detector, failure }
 }
 
 /// A classifier failed and the policy says closed: the exchange fails, and the record says why.

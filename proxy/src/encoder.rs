@@ -1,0 +1,66 @@
+//! The encoder that a configuration names: loaded, started, and counted in the metrics.
+
+use crate::record::{EngineMetrics, Metrics};
+use portcullis_classifiers::neural::{NeuralClassifier, NeuralConfig, NeuralError};
+use portcullis_config::{Encoder, Kernels, Precision};
+use portcullis_models::{Isa, LoadError, LoadOptions, Model};
+use std::sync::Arc;
+
+/// Why the encoder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EncoderError {
+    /// Its directory is no model that we run.
+    #[error("the model cannot be loaded")]
+    Load(#[from] LoadError),
+    /// Its labels or scale, or the engine.
+    #[error(transparent)]
+    Neural(#[from] NeuralError),
+    /// This machine has no such kernels.
+    #[error("this processor has no {0} kernels; leave `encoder.kernels` out")]
+    Kernels(&'static str),
+}
+
+/// Loads the model and starts the engine on it.
+///
+/// # Errors
+/// [`EncoderError`]; also for a model whose scores would mean nothing.
+pub(crate) fn start(
+    rules: &Encoder,
+    metrics: &Metrics,
+) -> Result<Arc<NeuralClassifier>, EncoderError> {
+    let model = Arc::new(Model::load(&rules.model, &options(rules)?)?);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let config = NeuralConfig {
+        n_workers: rules.workers.map_or(cores, |workers| workers as usize),
+        known_bytes: rules.known,
+    };
+    let observer = Arc::new(EngineMetrics::of(metrics));
+    let encoder = NeuralClassifier::start(model, config, observer)?;
+    encoder.require_scale(&rules.model)?;
+    Ok(Arc::new(encoder))
+}
+
+fn options(rules: &Encoder) -> Result<LoadOptions, EncoderError> {
+    Ok(LoadOptions {
+        precision: rules.precision.map(precision),
+        isa: rules.kernels.map(isa).transpose()?,
+    })
+}
+
+pub(crate) const fn precision(named: Precision) -> portcullis_models::Precision {
+    match named {
+        Precision::F32 => portcullis_models::Precision::F32,
+        Precision::Bf16 => portcullis_models::Precision::Bf16,
+        Precision::Int8 => portcullis_models::Precision::Int8,
+    }
+}
+
+fn isa(named: Kernels) -> Result<Isa, EncoderError> {
+    let name = match named {
+        Kernels::Avx512 => "avx512",
+        Kernels::Avx2 => "avx2",
+        Kernels::Scalar => "scalar",
+    };
+    let available = Isa::available().into_iter().find(|isa| isa.name() == name);
+    available.ok_or(EncoderError::Kernels(name))
+}

@@ -1,0 +1,53 @@
+//! `POST /predict`: the encoder by itself, in the shape of text-embeddings-inference.
+//!
+//! Nothing is screened and no policy is asked: labels and scores are the model's own.
+
+use crate::error::Error;
+use crate::gate::Gate;
+use crate::record::{Event, micros};
+use crate::reply::Answer;
+use crate::screen::note_failure;
+use http::request::Parts;
+use hyper::body::Incoming;
+use portcullis_models::Kind;
+use portcullis_protocol::predict;
+use std::time::Instant;
+
+impl Gate {
+    pub(crate) async fn predict(
+        &self,
+        tenant: u64,
+        head: &Parts,
+        body: Incoming,
+        event: &mut Event,
+    ) -> Result<Answer, Error> {
+        event.route = "predict";
+        let Some(encoder) = &self.encoder else {
+            return Err(Error::NotFound(
+                "no encoder is configured; name one by `encoder.model`".into(),
+            ));
+        };
+        let body = self.read_json(head, body, event).await?;
+        let request = predict::parse(body, self.config.limits.depth)?;
+        if encoder.facts().kind == Kind::Token {
+            return Err(Error::Malformed(
+                "the configured encoder labels tokens and not texts; /predict has no shape for that"
+                    .into(),
+            ));
+        }
+        let started = Instant::now();
+        let deadline = started + self.config.timeouts.screen;
+        let predicted = encoder
+            .predict(request.texts, request.truncate, tenant, deadline)
+            .await;
+        event.infer_us += micros(started.elapsed());
+        let predicted = predicted.map_err(|failure| note_failure(event, failure))?;
+        let raw = request.raw_scores;
+        let scores = predicted
+            .into_iter()
+            .map(|text| if raw { text.logits } else { text.shares });
+        let scores: Vec<Vec<f32>> = scores.collect();
+        let reply = predict::reply(&encoder.facts().labels, &scores, request.is_list);
+        Ok(Answer::json(reply))
+    }
+}
