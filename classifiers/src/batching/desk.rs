@@ -16,6 +16,9 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Tickets that share a flight; the next one begins another, so that each is dropped quickly.
+const MAX_WAITERS: usize = 256;
+
 /// A keyed hash of tenant and ids, long enough that no two sequences ever share one.
 pub(super) type Key = [u8; 32];
 
@@ -321,11 +324,12 @@ impl Desk {
         }
     }
 
-    /// A flight that will still have an answer.
+    /// A flight that will still have an answer and has room for one more.
     fn joinable(&self, key: &Key) -> Option<ItemId> {
         let id = *self.by_key.get(key)?;
-        let run = self.flights.get(&id)?.run.as_ref();
-        run.is_none_or(|run| !run.is_cancelled()).then_some(id)
+        let flight = self.flights.get(&id)?;
+        let is_dead = flight.run.as_ref().is_some_and(|run| run.is_cancelled());
+        (!is_dead && flight.waiters.len() < MAX_WAITERS).then_some(id)
     }
 
     fn join(&mut self, id: ItemId, waiter: (Arc<Reply>, usize), terms: Terms) {

@@ -21,7 +21,7 @@ const LOOKS: u32 = 4;
 /// The engine could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting that must be at least 1 is 0.
+    /// A setting that must not be is 0.
     #[error("`{0}` of the batching engine is 0")]
     Zero(&'static str),
     /// The operating system gave no random bytes.
@@ -92,11 +92,12 @@ impl Engine {
         observer: Arc<dyn Observer>,
         make_runner: impl Fn(usize) -> Result<Box<dyn Runner>, BoxError> + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let counts = [
-            ("n_workers", config.n_workers),
-            ("n_labels", config.n_labels),
+        let settings = [
+            ("n_workers", config.n_workers == 0),
+            ("n_labels", config.n_labels == 0),
+            ("stuck_after", config.stuck_after.is_zero()),
         ];
-        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+        if let Some((name, _)) = settings.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(StartError::Zero(name));
         }
         let mut secret = [0; 32];

@@ -26,14 +26,15 @@ mod config;
 mod crew;
 mod desk;
 mod engine;
-#[cfg(all(loom, test))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom;
 mod observer;
 pub mod queue;
 mod run;
 mod shared;
 mod sync;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
 pub mod throughput;
 mod ticket;

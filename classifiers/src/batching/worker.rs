@@ -102,7 +102,11 @@ impl<'a> Worker<'a> {
         } else {
             self.recover(&fault)?;
             for member in &work.members {
-                self.run_alone(member)?;
+                if shared.is_stopping() {
+                    shared.fail(std::slice::from_ref(member), Failure::Died);
+                } else {
+                    self.run_alone(member)?;
+                }
             }
         }
         Ok(shared.finished(post))

@@ -184,6 +184,9 @@ impl Queue {
         if terms.deadline <= now {
             return Err(Shed::Late);
         }
+        if parts.is_empty() {
+            return Ok(());
+        }
         if !self.has_room(terms, asked) {
             return Err(Shed::QueueFull);
         }
