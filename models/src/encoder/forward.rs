@@ -7,7 +7,7 @@
 //! that a part may write the next layer's while another still reads this one's.
 
 use super::pack::{PackedHead, PackedLayer};
-use super::scratch::{Member, QkvRoom, Room, Scratch};
+use super::scratch::{Lane, Member, QkvRoom, Room, Scratch};
 use super::{EncodeError, Encoder, Geometry};
 use crate::Batch;
 use portcullis_kernels::attention::{Heads, Qkv, attend};
@@ -162,13 +162,15 @@ impl Encoder {
             hidden: self.geometry.hidden,
             n_logits: n_rows * self.n_labels(),
             n_members,
-            format: self.format(),
+            formats: self.formats(),
             attends_in_bf16: self.attends_in_bf16,
         }
     }
 
-    fn format(&self) -> Format {
-        self.layers.first().map_or(Format::F32, |layer| layer.qkv.format())
+    fn formats(&self) -> [Format; 2] {
+        let each = self.layers.first().map(|layer| layer.qkv.format());
+        let last = self.layers.last().map(|layer| layer.output.format());
+        [each, last].map(|format| format.unwrap_or(Format::F32))
     }
 
     /// Step 0 embeds; step `n` finishes layer `n - 1`; each but the last begins layer `n`.
@@ -230,10 +232,10 @@ impl Encoder {
         for block in blocks(part.tokens.len(), self.block()) {
             let at = block.start * self.geometry.hidden..block.end * self.geometry.hidden;
             let (x, context) = (&mut part.x[at.clone()], &part.context[at.clone()]);
-            self.finish_block(&self.layers[last], x, context, part.member, next.is_some());
+            self.finish_block(&self.layers[last], x, context, &mut part.member.each, next.is_some());
             if let Some(next) = next {
                 let out = part.next_qkv.out(3 * at.start..3 * at.end);
-                next.qkv.apply(&part.member.rows, Activation::Identity, out);
+                next.qkv.apply(&part.member.each.rows, Activation::Identity, out);
             }
         }
     }
@@ -252,7 +254,7 @@ impl Encoder {
         }
         for block in blocks(part.tokens.len(), self.block()) {
             let at = block.start * hidden..block.end * hidden;
-            let rows = &mut part.member.rows;
+            let rows = &mut part.member.each.rows;
             self.embedding_norm.apply(self.isa, &mut part.x[at.clone()], Some(rows));
             if let Some(layer) = self.layers.first() {
                 let out = part.next_qkv.out(3 * at.start..3 * at.end);
@@ -280,23 +282,23 @@ impl Encoder {
     }
 
     /// From what attention gave to the layer's end: the output projection, the norm, the
-    /// feed-forward pair, the norm. `x` is `[block, hidden]`; `member.rows` holds it at the end
+    /// feed-forward pair, the norm. `x` is `[block, hidden]`; `lane.rows` holds it at the end
     /// where another product follows.
     fn finish_block(
         &self,
         layer: &PackedLayer,
         x: &mut [f32],
         context: &[f32],
-        member: &mut Member,
+        lane: &mut Lane,
         more_follows: bool,
     ) {
         let (isa, hidden) = (self.isa, self.geometry.hidden);
-        member.rows.fill(isa, context, hidden);
-        layer.output.apply(&member.rows, Activation::Identity, Out::Add(x));
-        layer.attention_norm.apply(isa, x, Some(&mut member.rows));
-        up(isa, &layer.up, self.activation, member); // [block, intermediate]
-        layer.down.apply(&member.wide, Activation::Identity, Out::Add(x));
-        layer.output_norm.apply(isa, x, more_follows.then_some(&mut member.rows));
+        lane.rows.fill(isa, context, hidden);
+        layer.output.apply(&lane.rows, Activation::Identity, Out::Add(x));
+        layer.attention_norm.apply(isa, x, Some(&mut lane.rows));
+        up(isa, &layer.up, self.activation, lane); // [block, intermediate]
+        layer.down.apply(&lane.wide, Activation::Identity, Out::Add(x));
+        layer.output_norm.apply(isa, x, more_follows.then_some(&mut lane.rows));
     }
 
     /// The last layer for the first token of each sequence that begins here.
@@ -313,7 +315,7 @@ impl Encoder {
         for block in blocks(part.begins.len(), self.block()) {
             let at = block.start * hidden..block.end * hidden;
             let (x, context) = (&mut part.first[at.clone()], &part.context[at]);
-            self.finish_block(layer, x, context, part.member, false);
+            self.finish_block(layer, x, context, &mut part.member.first, false);
         }
     }
 
@@ -353,8 +355,8 @@ impl Encoder {
 
 /// The first feed-forward product, on to what the second one reads: at once where its form is a
 /// float, else by way of `between`.
-fn up(isa: Isa, up: &Matrix, activation: Activation, member: &mut Member) {
-    let Member { rows, wide, between, .. } = member;
+fn up(isa: Isa, up: &Matrix, activation: Activation, lane: &mut Lane) {
+    let Lane { rows, wide, between, .. } = lane;
     let (n_rows, width) = (rows.len(), up.n_out());
     if let Some(out) = wide.bf16_mut(n_rows, width) {
         return up.apply(rows, activation, Out::Bf16(out));

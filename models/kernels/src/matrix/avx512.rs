@@ -48,7 +48,13 @@ fn product<const FORMAT: u8>(
                 5 => tile_of::<FORMAT, 5>(x, words, weights, &mut sums),
                 _ => tile_of::<FORMAT, 6>(x, words, weights, &mut sums),
             }
-            let place = Place { matrix, rows, panel, row, n_rows };
+            let place = Place {
+                matrix,
+                rows,
+                panel,
+                row,
+                n_rows,
+            };
             finish::<FORMAT>(&place, &sums, activation, &mut out);
             row += n_rows;
         }
@@ -137,7 +143,13 @@ fn finish<const FORMAT: u8>(
     activation: Activation,
     out: &mut Out<'_>,
 ) {
-    let Place { matrix, rows, panel, row, n_rows } = *place;
+    let Place {
+        matrix,
+        rows,
+        panel,
+        row,
+        n_rows,
+    } = *place;
     let first = panel * PANEL;
     let per_output = |of: &[f32]| {
         let of = &of[first..first + PANEL];
