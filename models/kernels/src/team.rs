@@ -237,7 +237,7 @@ impl Shared {
             let Some(task) = task else { continue };
             // SAFETY: `run` made the task and waits until it is done.
             let end = catch_unwind(AssertUnwindSafe(|| unsafe {
-                (task.call)(task.work, task.part)
+                (task.call)(task.work, task.part);
             }));
             seat.panicked.store(end.is_err(), Ordering::Relaxed);
             // The caller may be gone as soon as `done` rises, so its handle is copied before.

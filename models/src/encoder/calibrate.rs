@@ -24,7 +24,11 @@ pub(super) struct Reach {
 /// One for each layer.
 pub(super) fn reaches(weights: &Weights, isa: Isa) -> Vec<Reach> {
     let g = weights.geometry;
-    let pass = Pass { isa, n_tokens: TOKENS.min(g.max_positions - g.position_offset), weights };
+    let pass = Pass {
+        isa,
+        n_tokens: TOKENS.min(g.max_positions - g.position_offset),
+        weights,
+    };
     let mut x = pass.embed();
     pass.norm(&mut x, &weights.embedding_norm);
     let mut normed_by = &weights.embedding_norm;
@@ -32,14 +36,23 @@ pub(super) fn reaches(weights: &Weights, isa: Isa) -> Vec<Reach> {
     for layer in &weights.layers {
         let before_qkv = reach(&x, normed_by);
         let context = pass.attend(&pass.linear(&x, &qkv_of(layer, g), Activation::Identity));
-        add(&mut x, &pass.linear(&context, &layer.output, Activation::Identity));
+        add(
+            &mut x,
+            &pass.linear(&context, &layer.output, Activation::Identity),
+        );
         pass.norm(&mut x, &layer.attention_norm);
         let before_up = reach(&x, &layer.attention_norm);
         let between = pass.linear(&x, &layer.up, g.activation.into());
-        add(&mut x, &pass.linear(&between, &layer.down, Activation::Identity));
+        add(
+            &mut x,
+            &pass.linear(&between, &layer.down, Activation::Identity),
+        );
         pass.norm(&mut x, &layer.output_norm);
         normed_by = &layer.output_norm;
-        reaches.push(Reach { before_qkv, before_up });
+        reaches.push(Reach {
+            before_qkv,
+            before_up,
+        });
     }
     reaches
 }
@@ -83,12 +96,21 @@ impl Pass<'_> {
 
     fn attend(&self, qkv: &[f32]) -> Vec<f32> {
         let g = self.weights.geometry;
-        let heads = Heads { count: g.heads, dim: g.hidden / g.heads };
+        let heads = Heads {
+            count: g.heads,
+            dim: g.hidden / g.heads,
+        };
         let mut context = vec![0.0; qkv.len() / 3];
         let mut scratch = Scratch::default();
         for (seq, out) in context.chunks_mut(self.n_tokens * g.hidden).enumerate() {
             let tokens = seq * self.n_tokens..(seq + 1) * self.n_tokens;
-            attend(self.isa, heads, Qkv::F32(qkv), (tokens.clone(), tokens), (&mut scratch, out));
+            attend(
+                self.isa,
+                heads,
+                Qkv::F32(qkv),
+                (tokens.clone(), tokens),
+                (&mut scratch, out),
+            );
         }
         context
     }

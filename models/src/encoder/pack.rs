@@ -20,15 +20,22 @@ impl PackedLayer {
     pub(super) fn bytes(&self) -> usize {
         let matrices = [&self.qkv, &self.output, &self.up, &self.down];
         let norms = [&self.attention_norm, &self.output_norm];
-        matrices.map(Matrix::bytes).iter().sum::<usize>() + norms.map(Norm::bytes).iter().sum::<usize>()
+        matrices.map(Matrix::bytes).iter().sum::<usize>()
+            + norms.map(Norm::bytes).iter().sum::<usize>()
     }
 }
 
 /// In f32.
 #[derive(Debug)]
 pub(super) enum PackedHead {
-    First { dense: Matrix, activation: kernels::Activation, classifier: Matrix },
-    Token { classifier: Matrix },
+    First {
+        dense: Matrix,
+        activation: kernels::Activation,
+        classifier: Matrix,
+    },
+    Token {
+        classifier: Matrix,
+    },
 }
 
 impl PackedHead {
@@ -49,13 +56,23 @@ impl PackedHead {
 
 pub(super) fn encoder(weights: Weights, precision: Precision, isa: Isa) -> Encoder {
     check(&weights);
-    let pack = Pack { isa, precision: precision.into(), geometry: weights.geometry };
+    let pack = Pack {
+        isa,
+        precision: precision.into(),
+        geometry: weights.geometry,
+    };
     let embedding = Embedding::new(&weights, precision);
     let reaches = match precision {
         Precision::Int8 => calibrate::reaches(&weights, isa),
         Precision::F32 | Precision::Bf16 => Vec::new(),
     };
-    let Weights { geometry, embedding_norm, layers, head, .. } = weights;
+    let Weights {
+        geometry,
+        embedding_norm,
+        layers,
+        head,
+        ..
+    } = weights;
     let mut normed_by = &embedding_norm;
     let mut packed = Vec::with_capacity(layers.len());
     // What a norm's rows are spread by depends on the product that reads them.
@@ -72,7 +89,9 @@ pub(super) fn encoder(weights: Weights, precision: Precision, isa: Isa) -> Encod
     }
     norms.push(pack.norm(normed_by, &normed_by.gamma));
     let mut norms = norms.into_iter();
-    let first = norms.next().unwrap_or_else(|| pack.norm(&embedding_norm, &embedding_norm.gamma));
+    let first = norms
+        .next()
+        .unwrap_or_else(|| pack.norm(&embedding_norm, &embedding_norm.gamma));
     let layers = packed
         .into_iter()
         .zip(norms)
@@ -119,14 +138,22 @@ impl Pack {
     }
 
     fn norm(&self, norm: &LayerNorm, spread: &[f32]) -> Norm {
-        Norm::new(&norm.gamma, &norm.beta, self.geometry.layer_norm_eps, spread)
+        Norm::new(
+            &norm.gamma,
+            &norm.beta,
+            self.geometry.layer_norm_eps,
+            spread,
+        )
     }
 
     /// The last layer before a head on first tokens is kept in bf16 at the least: it runs for so
     /// few rows that this costs nothing, and no later layer evens out its errors.
     fn rest_of(&self, layer: &Layer, is_for_first_tokens: bool, reach: Option<&Reach>) -> Rest {
         if is_for_first_tokens && self.precision == kernels::Precision::Int8 {
-            let fine = Self { precision: kernels::Precision::Bf16, ..*self };
+            let fine = Self {
+                precision: kernels::Precision::Bf16,
+                ..*self
+            };
             return fine.rest(layer, None);
         }
         self.rest(layer, reach)
@@ -159,28 +186,47 @@ impl Pack {
         };
         let factors = balance(&linear.weight, reach);
         for (row, bias) in linear.weight.chunks_mut(reach.len()).zip(&mut linear.bias) {
-            let shift = row.iter().zip(&norm.beta).map(|(w, b)| f64::from(*w) * f64::from(*b));
+            let shift = row
+                .iter()
+                .zip(&norm.beta)
+                .map(|(w, b)| f64::from(*w) * f64::from(*b));
             *bias += shift.sum::<f64>() as f32;
             for (weight, factor) in row.iter_mut().zip(&factors) {
                 *weight *= factor;
             }
         }
-        let spread: Vec<f32> = norm.gamma.iter().zip(&factors).map(|(g, f)| g / f).collect();
+        let spread: Vec<f32> = norm
+            .gamma
+            .iter()
+            .zip(&factors)
+            .map(|(g, f)| g / f)
+            .collect();
         (self.linear(&linear), self.norm(norm, &spread))
     }
 
     /// In f32 whatever the precision: it is small, and nothing after it evens out an error.
     fn head(&self, head: &Head) -> PackedHead {
         let pack = |linear: &Linear| {
-            Matrix::pack(self.isa, kernels::Precision::F32, &linear.weight, &linear.bias)
+            Matrix::pack(
+                self.isa,
+                kernels::Precision::F32,
+                &linear.weight,
+                &linear.bias,
+            )
         };
         match head {
-            Head::First { dense, activation, classifier } => PackedHead::First {
+            Head::First {
+                dense,
+                activation,
+                classifier,
+            } => PackedHead::First {
                 dense: pack(dense),
                 activation: (*activation).into(),
                 classifier: pack(classifier),
             },
-            Head::Token { classifier } => PackedHead::Token { classifier: pack(classifier) },
+            Head::Token { classifier } => PackedHead::Token {
+                classifier: pack(classifier),
+            },
         }
     }
 }
@@ -190,8 +236,12 @@ impl Pack {
 pub(super) fn qkv_of(layer: &Layer, geometry: Geometry) -> Linear {
     let head_dim = geometry.hidden / geometry.heads;
     let scale = std::f32::consts::LOG2_E / (head_dim as f32).sqrt();
-    let mut all = Linear { weight: Vec::new(), bias: Vec::new() };
-    all.weight.extend(layer.query.weight.iter().map(|w| w * scale));
+    let mut all = Linear {
+        weight: Vec::new(),
+        bias: Vec::new(),
+    };
+    all.weight
+        .extend(layer.query.weight.iter().map(|w| w * scale));
     all.bias.extend(layer.query.bias.iter().map(|b| b * scale));
     for part in [&layer.key, &layer.value] {
         all.weight.extend_from_slice(&part.weight);
@@ -215,15 +265,26 @@ fn balance(weight: &[f32], reach: &[f32]) -> Vec<f32> {
         .map(|(reach, largest)| 0.5 * (reach.max(1e-3) / largest).ln())
         .collect();
     let mean = logs.iter().sum::<f32>() / logs.len() as f32;
-    logs.iter().map(|log| (log - mean).exp().clamp(0.02, 50.0)).collect()
+    logs.iter()
+        .map(|log| (log - mean).exp().clamp(0.02, 50.0))
+        .collect()
 }
 
 fn check(weights: &Weights) {
     let g = &weights.geometry;
-    assert!(0 < g.heads && g.hidden.is_multiple_of(g.heads), "heads must divide hidden");
+    assert!(
+        0 < g.heads && g.hidden.is_multiple_of(g.heads),
+        "heads must divide hidden"
+    );
     assert!(0 < g.vocab_size, "there must be words");
-    assert!(g.position_offset < g.max_positions, "there must be positions");
-    assert!(weights.word_embeddings.len() == g.vocab_size * g.hidden, "words must be [vocab, hidden]");
+    assert!(
+        g.position_offset < g.max_positions,
+        "there must be positions"
+    );
+    assert!(
+        weights.word_embeddings.len() == g.vocab_size * g.hidden,
+        "words must be [vocab, hidden]"
+    );
     assert!(
         weights.position_embeddings.len() == g.max_positions * g.hidden,
         "positions must be [max_positions, hidden]"
@@ -236,7 +297,9 @@ fn check(weights: &Weights) {
         check_linear(&layer.down, g.intermediate, g.hidden);
     }
     match &weights.head {
-        Head::First { dense, classifier, .. } => {
+        Head::First {
+            dense, classifier, ..
+        } => {
             check_linear(dense, g.hidden, g.hidden);
             check_linear(classifier, g.hidden, classifier.bias.len());
         }
@@ -246,7 +309,10 @@ fn check(weights: &Weights) {
 
 fn check_linear(linear: &Linear, n_in: usize, n_out: usize) {
     assert!(linear.bias.len() == n_out, "bias must be [out_features]");
-    assert!(linear.weight.len() == n_in * n_out, "weight must be [out_features, in_features]");
+    assert!(
+        linear.weight.len() == n_in * n_out,
+        "weight must be [out_features, in_features]"
+    );
 }
 
 impl From<Precision> for kernels::Precision {

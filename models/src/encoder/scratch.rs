@@ -104,7 +104,11 @@ impl Scratch {
         self.pooled.grow(room.n_seqs * room.hidden);
         self.logits.grow(room.n_logits);
         self.head.get_or_insert_with(|| Rows::new(Format::F32));
-        if self.members.first().is_some_and(|m| m.formats() != room.formats) {
+        if self
+            .members
+            .first()
+            .is_some_and(|m| m.formats() != room.formats)
+        {
             self.members.clear();
         }
         let n_members = room.n_members.min(MAX_TEAM);

@@ -1,6 +1,8 @@
 //! Element-wise functions on vectors of 16.
 
-use super::{Activation, EXP2, EXP2_COARSE, PHI_COARSE, PHI_COARSE_END, PHI_FINE, PHI_FINE_END};
+use super::{
+    Activation, EXP2, EXP2_COARSE, PHI_COARSE, PHI_COARSE_END, PHI_FINE, PHI_FINE_END, ROOT,
+};
 use std::arch::x86_64::*;
 
 /// Four vectors at once: enough to hide the latency of a multiply-add.
@@ -54,10 +56,7 @@ fn gelu<const N: usize>(x: Four, phi: &[f32; N], end: f32) -> Four {
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn gelu_tanh(x: Four) -> Four {
-    let (a, b) = (
-        _mm512_set1_ps(0.797_884_56),
-        _mm512_set1_ps(0.797_884_56 * 0.044_715),
-    );
+    let (a, b) = (_mm512_set1_ps(ROOT), _mm512_set1_ps(ROOT * 0.044_715));
     each(x, |v| {
         let inner = _mm512_mul_ps(v, _mm512_fmadd_ps(_mm512_mul_ps(v, v), b, a));
         let half = _mm512_mul_ps(v, _mm512_set1_ps(0.5));

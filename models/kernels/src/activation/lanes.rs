@@ -1,7 +1,7 @@
 //! Element-wise functions as straight-line code, for the compiler to run in all lanes of whatever
 //! vectors the calling function enables. They need a fused multiply-add to be worth it.
 
-use super::{Activation, EXP2, PHI_FINE, PHI_FINE_END};
+use super::{Activation, EXP2, PHI_FINE, PHI_FINE_END, ROOT};
 
 /// On a whole array, so that the choice is made once.
 #[inline(always)]
@@ -27,7 +27,7 @@ fn gelu(x: f32) -> f32 {
 
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
-    let inner = x * (x * x).mul_add(0.797_884_56 * 0.044_715, 0.797_884_56);
+    let inner = x * (x * x).mul_add(ROOT * 0.044_715, ROOT);
     let half = 0.5 * x;
     half.mul_add(tanh(inner), half)
 }

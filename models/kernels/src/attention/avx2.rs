@@ -34,7 +34,7 @@ pub(super) fn attend(job: &Job, qkv: &[f32], scratch: &mut Scratch, out: &mut [f
                 let at = (first + r - job.queries.start) * hidden + head * dim;
                 let out = &mut out[at..at + dim];
                 let values = job.tokens.clone().map(|token| row(token, 2, head));
-                weighted(&scores[..n_keys], values, share, out);
+                weighted(&scores[..n_keys], &values, share, out);
             }
         }
     }
@@ -102,7 +102,7 @@ fn weights(scores: &mut [f32], n_keys: usize) -> f32 {
 #[inline(always)]
 fn weighted<'a>(
     weights: &[f32],
-    values: impl Iterator<Item = &'a [f32]> + Clone,
+    values: &(impl Iterator<Item = &'a [f32]> + Clone),
     share: f32,
     out: &mut [f32],
 ) {

@@ -4,6 +4,11 @@
 //! are transposed once per head into groups of 16, `[word of dim][key]`; values are laid out as
 //! `[32 numbers of dim][word of keys][number]`.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
+
 use super::{Job, Qkv, Scratch};
 use crate::activation::avx512::exp2;
 use crate::matrix::avx512::{dot, share};
@@ -150,12 +155,9 @@ fn values<const KIND: u8>(v: *const u32, sizes: Sizes, dim: usize, to: &mut [u32
             let pair = if KIND == F32 {
                 let row = v.wrapping_add(word * sizes.stride + panel * PANEL);
                 // SAFETY: the key is one of the sequence's, and 32 numbers follow.
-                unsafe {
-                    [
-                        _mm512_loadu_si512(row.cast()),
-                        _mm512_loadu_si512(row.add(16).cast()),
-                    ]
-                }
+                let low = unsafe { _mm512_loadu_si512(row.cast()) };
+                // SAFETY: as above.
+                [low, unsafe { _mm512_loadu_si512(row.add(16).cast()) }]
             } else {
                 let row = v.wrapping_add(2 * word * sizes.stride + panel * PANEL / 2);
                 // SAFETY: the first key is one of the sequence's, and 32 halves follow.

@@ -3,6 +3,11 @@
 //! 8-bit numbers lie in 16 bits each and are multiplied in pairs: the instruction for bytes would
 //! overflow its 16-bit sums.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
+
 use super::{Matrix, Out};
 use crate::activation::{Activation, lanes};
 use crate::bf16_from_f32;

@@ -1,5 +1,10 @@
 //! Tiles of up to 6 rows by 64 outputs, whose 24 sums stay in registers.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
+
 use super::{Matrix, Out};
 use crate::activation::{Activation, avx512 as vector};
 use crate::rows::avx512::{bits, lanes};

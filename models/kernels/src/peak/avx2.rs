@@ -46,7 +46,7 @@ fn keep(mut sum: [__m256i; SUMS]) -> [__m256i; SUMS] {
                 "/* {0} */",
                 inout(ymm_reg) * sum,
                 options(pure, nomem, nostack, preserves_flags)
-            )
+            );
         };
     }
     sum

@@ -40,7 +40,7 @@ fn keep(mut sum: [__m512i; SUMS]) -> [__m512i; SUMS] {
                 "/* {0} */",
                 inout(zmm_reg) * sum,
                 options(pure, nomem, nostack, preserves_flags)
-            )
+            );
         };
     }
     sum

@@ -24,7 +24,10 @@ fn batch_of(sequences: &[Vec<u32>]) -> Batch {
 /// Sequences of the given lengths.
 fn sequences(lengths: &[usize], vocab_size: usize) -> Vec<Vec<u32>> {
     let one = |(place, &len): (usize, &usize)| {
-        numbers(place as u64 + 77, len).iter().map(|x| ((x + 1.0) * 0.5 * vocab_size as f32) as u32).collect()
+        numbers(place as u64 + 77, len)
+            .iter()
+            .map(|x| ((x + 1.0) * 0.5 * vocab_size as f32) as u32)
+            .collect()
     };
     lengths.iter().enumerate().map(one).collect()
 }
@@ -32,17 +35,25 @@ fn sequences(lengths: &[usize], vocab_size: usize) -> Vec<Vec<u32>> {
 /// Logits of each sequence are near those of the plain encoder.
 fn check(weights: &Weights, lengths: &[usize]) {
     let sequences = sequences(lengths, weights.geometry.vocab_size);
-    let expected: Vec<f64> = sequences.iter().flat_map(|ids| plain::forward(weights, ids)).collect();
+    let expected: Vec<f64> = sequences
+        .iter()
+        .flat_map(|ids| plain::forward(weights, ids))
+        .collect();
     for isa in Isa::available() {
         for (precision, allowed) in PRECISIONS.into_iter().zip([2e-5, 0.04, 0.12]) {
             let encoder = Encoder::new(weights.clone(), precision, isa);
             let mut scratch = Scratch::default();
-            let logits = encoder.forward(&mut scratch, &batch_of(&sequences), &never).unwrap();
+            let logits = encoder
+                .forward(&mut scratch, &batch_of(&sequences), &never)
+                .unwrap();
             assert_eq!(logits.len(), expected.len());
             for (logit, expected) in logits.iter().zip(&expected) {
                 let error = (f64::from(*logit) - expected).abs();
                 let g = weights.geometry;
-                assert!(error <= allowed, "{isa} {precision:?} {g:?}: {logit} for {expected}");
+                assert!(
+                    error <= allowed,
+                    "{isa} {precision:?} {g:?}: {logit} for {expected}"
+                );
             }
         }
     }
@@ -50,7 +61,10 @@ fn check(weights: &Weights, lengths: &[usize]) {
 
 #[test]
 fn logits_are_those_of_a_plain_encoder() {
-    check(&weights(64, 2, 128, Activation::Gelu, true), &[1, 5, 16, 40, 2]);
+    check(
+        &weights(64, 2, 128, Activation::Gelu, true),
+        &[1, 5, 16, 40, 2],
+    );
 }
 
 #[test]
@@ -79,10 +93,15 @@ fn a_batch_gives_the_bits_of_its_members_one_by_one_on_any_team() {
                 alone.extend_from_slice(encoder.forward(&mut scratch, &one, &never).unwrap());
             }
             let batch = batch_of(&sequences);
-            assert_eq!(encoder.forward(&mut scratch, &batch, &never).unwrap(), alone);
+            assert_eq!(
+                encoder.forward(&mut scratch, &batch, &never).unwrap(),
+                alone
+            );
             for members in [1, 2, 3, 7] {
                 let team = Team::new(members);
-                let logits = encoder.forward_on(&team, &mut scratch, &batch, &never).unwrap();
+                let logits = encoder
+                    .forward_on(&team, &mut scratch, &batch, &never)
+                    .unwrap();
                 assert_eq!(logits, alone, "{isa} {precision:?} {members}");
             }
         }
@@ -99,8 +118,14 @@ fn a_scratch_serves_encoders_of_any_kind() {
             for precision in PRECISIONS {
                 let batch = batch_of(&sequences(&[9, 3], weights.geometry.vocab_size));
                 let encoder = Encoder::new(weights.clone(), precision, isa);
-                let expected = encoder.forward(&mut Scratch::default(), &batch, &never).unwrap().to_vec();
-                assert_eq!(encoder.forward(&mut shared, &batch, &never).unwrap(), expected);
+                let expected = encoder
+                    .forward(&mut Scratch::default(), &batch, &never)
+                    .unwrap()
+                    .to_vec();
+                assert_eq!(
+                    encoder.forward(&mut shared, &batch, &never).unwrap(),
+                    expected
+                );
             }
         }
     }
@@ -109,7 +134,8 @@ fn a_scratch_serves_encoders_of_any_kind() {
 #[test]
 fn nothing_is_allocated_once_the_scratch_has_grown() {
     let weights = weights(64, 2, 128, Activation::Gelu, true);
-    let [large, small] = [&[40, 3, 25][..], &[8, 2]].map(|l| batch_of(&sequences(l, weights.geometry.vocab_size)));
+    let [large, small] =
+        [&[40, 3, 25][..], &[8, 2]].map(|l| batch_of(&sequences(l, weights.geometry.vocab_size)));
     let team = Team::new(2);
     for isa in Isa::available() {
         for precision in PRECISIONS {
@@ -117,12 +143,16 @@ fn nothing_is_allocated_once_the_scratch_has_grown() {
             let mut scratch = Scratch::default();
             let before = n_allocations();
             encoder.forward(&mut scratch, &large, &never).unwrap();
-            encoder.forward_on(&team, &mut scratch, &large, &never).unwrap();
+            encoder
+                .forward_on(&team, &mut scratch, &large, &never)
+                .unwrap();
             assert!(before < n_allocations(), "the allocator counts");
             let before = n_allocations();
             for batch in [&large, &small, &large] {
                 encoder.forward(&mut scratch, batch, &never).unwrap();
-                encoder.forward_on(&team, &mut scratch, batch, &never).unwrap();
+                encoder
+                    .forward_on(&team, &mut scratch, batch, &never)
+                    .unwrap();
             }
             assert_eq!(n_allocations(), before, "{isa} {precision:?}");
         }
@@ -131,7 +161,11 @@ fn nothing_is_allocated_once_the_scratch_has_grown() {
 
 #[test]
 fn an_empty_batch_has_no_logits() {
-    let encoder = Encoder::new(weights(24, 2, 36, Activation::Gelu, true), Precision::F32, Isa::detect());
+    let encoder = Encoder::new(
+        weights(24, 2, 36, Activation::Gelu, true),
+        Precision::F32,
+        Isa::detect(),
+    );
     let mut scratch = Scratch::default();
     let logits = encoder.forward(&mut scratch, &Batch::default(), &never);
     assert_eq!(logits, Ok(&[][..]));
@@ -140,18 +174,29 @@ fn an_empty_batch_has_no_logits() {
 #[test]
 fn what_cannot_be_encoded_is_an_error() {
     let mut weights = weights(24, 2, 36, Activation::Gelu, true);
-    let Geometry { vocab_size, max_positions, position_offset, .. } = weights.geometry;
+    let Geometry {
+        vocab_size,
+        max_positions,
+        position_offset,
+        ..
+    } = weights.geometry;
     let encoder = Encoder::new(weights.clone(), Precision::Int8, Isa::detect());
     let mut scratch = Scratch::default();
     let max_tokens = max_positions - position_offset;
     let fitting = batch_of(&[vec![1; max_tokens]]);
     assert!(encoder.forward(&mut scratch, &fitting, &never).is_ok());
     let long = batch_of(&[vec![1], vec![1; max_tokens + 1]]);
-    let error = EncodeError::TooLong { n_tokens: max_tokens + 1, max_tokens };
+    let error = EncodeError::TooLong {
+        n_tokens: max_tokens + 1,
+        max_tokens,
+    };
     assert_eq!(encoder.forward(&mut scratch, &long, &never), Err(error));
 
     let unknown = batch_of(&[vec![1, vocab_size as u32 - 1], vec![vocab_size as u32]]);
-    let error = EncodeError::UnknownToken { id: vocab_size as u32, vocab_size };
+    let error = EncodeError::UnknownToken {
+        id: vocab_size as u32,
+        vocab_size,
+    };
     assert_eq!(encoder.forward(&mut scratch, &unknown, &never), Err(error));
 
     weights.word_embeddings[3 * 24 + 5] = f32::NAN;
@@ -160,7 +205,11 @@ fn what_cannot_be_encoded_is_an_error() {
             let encoder = Encoder::new(weights.clone(), precision, isa);
             let bad = encoder.forward(&mut scratch, &batch_of(&[vec![1, 2], vec![1, 3]]), &never);
             assert_eq!(bad, Err(EncodeError::NonFinite), "{isa} {precision:?}");
-            assert!(encoder.forward(&mut scratch, &batch_of(&[vec![1, 2]]), &never).is_ok());
+            assert!(
+                encoder
+                    .forward(&mut scratch, &batch_of(&[vec![1, 2]]), &never)
+                    .is_ok()
+            );
         }
     }
 }

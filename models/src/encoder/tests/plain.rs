@@ -6,7 +6,9 @@ use crate::encoder::{Activation, Geometry, Head, Layer, LayerNorm, Linear, Weigh
 pub(super) fn numbers(seed: u64, n: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut one = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..n).map(|_| one()).collect()
@@ -30,7 +32,10 @@ pub(super) fn weights(
         bias: many(n_out, 0.2),
     };
     let norm = |seed| LayerNorm {
-        gamma: numbers(seed, hidden).iter().map(|x| 1.0 + 0.5 * x).collect(),
+        gamma: numbers(seed, hidden)
+            .iter()
+            .map(|x| 1.0 + 0.5 * x)
+            .collect(),
         beta: numbers(seed + 1, hidden).iter().map(|x| 0.3 * x).collect(),
     };
     let layers = (0..3)
@@ -47,9 +52,15 @@ pub(super) fn weights(
         .collect();
     let head = if is_first {
         let (dense, classifier) = (linear(hidden, hidden), linear(5, hidden));
-        Head::First { dense, activation: Activation::Tanh, classifier }
+        Head::First {
+            dense,
+            activation: Activation::Tanh,
+            classifier,
+        }
     } else {
-        Head::Token { classifier: linear(5, hidden) }
+        Head::Token {
+            classifier: linear(5, hidden),
+        }
     };
     let geometry = Geometry {
         vocab_size: 50,
@@ -78,7 +89,11 @@ pub(super) fn forward(weights: &Weights, ids: &[u32]) -> Vec<f64> {
     let word = |(place, &id): (usize, &u32)| {
         let words = &weights.word_embeddings[id as usize * g.hidden..][..g.hidden];
         let positions = &weights.position_embeddings[(place + g.position_offset) * g.hidden..];
-        words.iter().zip(positions).map(|(w, p)| f64::from(*w) + f64::from(*p)).collect()
+        words
+            .iter()
+            .zip(positions)
+            .map(|(w, p)| f64::from(*w) + f64::from(*p))
+            .collect()
     };
     let mut x: Rows = ids.iter().enumerate().map(word).collect();
     norm(&mut x, &weights.embedding_norm, g.layer_norm_eps);
@@ -91,7 +106,11 @@ pub(super) fn forward(weights: &Weights, ids: &[u32]) -> Vec<f64> {
         norm(&mut x, &layer.output_norm, g.layer_norm_eps);
     }
     match &weights.head {
-        Head::First { dense, activation, classifier } => {
+        Head::First {
+            dense,
+            activation,
+            classifier,
+        } => {
             x.truncate(1);
             linear(&activate(*activation, linear(&x, dense)), classifier).concat()
         }
@@ -106,7 +125,14 @@ fn linear(x: &Rows, linear: &Linear) -> Rows {
         products.sum::<f64>() + f64::from(*bias)
     };
     x.iter()
-        .map(|x| linear.weight.chunks(n_in).zip(&linear.bias).map(|wb| output(x, wb)).collect())
+        .map(|x| {
+            linear
+                .weight
+                .chunks(n_in)
+                .zip(&linear.bias)
+                .map(|wb| output(x, wb))
+                .collect()
+        })
         .collect()
 }
 
@@ -120,7 +146,14 @@ fn attention(x: &Rows, layer: &Layer, g: Geometry) -> Rows {
         };
         let weights: Vec<f64> = k.iter().map(score).collect();
         let total: f64 = weights.iter().sum();
-        let mean = |d| weights.iter().zip(&v).map(|(w, v)| w * v[at + d]).sum::<f64>() / total;
+        let mean = |d| {
+            weights
+                .iter()
+                .zip(&v)
+                .map(|(w, v)| w * v[at + d])
+                .sum::<f64>()
+                / total
+        };
         (0..dim).map(mean).collect()
     };
     q.iter()
