@@ -31,7 +31,7 @@ pub struct Model {
 
 pub(crate) enum Runner {
     Fast(Box<Encoder>),
-    Candle(Box<Fallback>),
+    Candle(Fallback),
 }
 
 /// What a model is.
@@ -53,7 +53,7 @@ pub struct Facts {
     pub vocab_size: usize,
     /// Longest sequence that can be run, special tokens included.
     pub max_tokens: usize,
-    /// What the large products run in.
+    /// What the large products run in; on AVX2, which has no bf16, f32 stands in for it.
     pub precision: Precision,
     /// What runs it, and why.
     pub route: Route,
@@ -213,6 +213,6 @@ fn on_candle(
         _ => "ModernBERT's rotated, windowed attention has no kernel here",
     };
     let sizes = fallback.sizes;
-    let runner = Runner::Candle(Box::new(fallback));
+    let runner = Runner::Candle(fallback);
     Ok((runner, sizes, Precision::F32, Route::Candle { reason }))
 }

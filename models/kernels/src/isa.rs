@@ -94,7 +94,11 @@ pub struct IsaError {
 
 impl fmt::Display for IsaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this machine has no instruction set `{}`; it has", self.name)?;
+        write!(
+            f,
+            "this machine has no instruction set `{}`; it has",
+            self.name
+        )?;
         for (place, isa) in Isa::available().enumerate() {
             write!(f, "{} `{isa}`", if place == 0 { "" } else { "," })?;
         }
@@ -111,5 +115,28 @@ impl FromStr for Isa {
         Self::available()
             .find(|isa| isa.name() == name)
             .ok_or_else(|| IsaError { name: name.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_give_what_the_machine_has() {
+        for isa in Isa::available() {
+            assert_eq!(isa.name().parse(), Ok(isa));
+        }
+        let error = "sse9".parse::<Isa>().unwrap_err().to_string();
+        assert!(
+            error.contains("`sse9`") && error.contains("`scalar`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_reference_is_always_there_and_comes_last() {
+        assert_eq!(Isa::available().last(), Some(Isa::SCALAR));
+        assert_eq!(Isa::available().next(), Some(Isa::detect()));
     }
 }

@@ -12,12 +12,15 @@ mod activation;
 mod aligned;
 pub mod attention;
 mod bf16;
+pub mod counting;
 mod isa;
 mod matrix;
 mod norm;
 mod peak;
 mod rows;
 mod team;
+#[cfg(test)]
+mod testing;
 
 pub use activation::Activation;
 pub use aligned::{Aligned, Plain};

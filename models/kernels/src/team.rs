@@ -90,7 +90,11 @@ impl Team {
                     .ok()
             })
             .collect();
-        Self { shared, helpers, step: Mutex::new(()) }
+        Self {
+            shared,
+            helpers,
+            step: Mutex::new(()),
+        }
     }
 
     /// Members, the caller included.
@@ -136,7 +140,11 @@ impl Team {
             wait(|| seat.is_done(), &self.shared.caller_asleep);
             all_well &= !seat.panicked.load(Ordering::Relaxed);
         }
-        if all_well { Ok(()) } else { Err(MemberPanicked) }
+        if all_well {
+            Ok(())
+        } else {
+            Err(MemberPanicked)
+        }
     }
 }
 
@@ -214,14 +222,23 @@ impl Shared {
     fn help(&self, place: usize) {
         let seat = &self.seats[place];
         loop {
-            wait(|| !seat.is_done() || self.stopping.load(Ordering::SeqCst), &seat.asleep);
+            wait(
+                || !seat.is_done() || self.stopping.load(Ordering::SeqCst),
+                &seat.asleep,
+            );
             if seat.is_done() {
                 return;
             }
-            let task = seat.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let task = seat
+                .task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             let Some(task) = task else { continue };
             // SAFETY: `run` made the task and waits until it is done.
-            let end = catch_unwind(AssertUnwindSafe(|| unsafe { (task.call)(task.work, task.part) }));
+            let end = catch_unwind(AssertUnwindSafe(|| unsafe {
+                (task.call)(task.work, task.part);
+            }));
             seat.panicked.store(end.is_err(), Ordering::Relaxed);
             // The caller may be gone as soon as `done` rises, so its handle is copied before.
             // SAFETY: until then it waits.
@@ -232,5 +249,61 @@ impl Shared {
                 caller.unpark();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_done_once_step_after_step() {
+        for members in 1..=4 {
+            let team = Team::new(members);
+            for step in 0..500 {
+                let mut parts: Vec<usize> = (0..team.size()).collect();
+                team.run(&mut parts, |part| *part += step).unwrap();
+                let expected: Vec<usize> = (step..step + team.size()).collect();
+                assert_eq!(parts, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_parts_than_members_are_done_too() {
+        let team = Team::new(3);
+        for n_parts in 0..=3 {
+            let mut parts = vec![1; n_parts];
+            team.run(&mut parts, |part| *part += 1).unwrap();
+            assert_eq!(parts, vec![2; n_parts]);
+        }
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_team_lives_on() {
+        let team = Team::new(3);
+        for bad in 0..3 {
+            let mut parts = [0, 1, 2];
+            let end = team.run(&mut parts, |part| assert!(*part != bad, "of the test"));
+            assert_eq!(end, Err(MemberPanicked));
+            assert_eq!(team.run(&mut parts, |part| *part += 1), Ok(()));
+            assert_eq!(parts, [1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn callers_take_turns() {
+        let team = Team::new(2);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let mut parts = [1, 2];
+                        team.run(&mut parts, |part| *part *= 10).unwrap();
+                        assert_eq!(parts, [10, 20]);
+                    }
+                });
+            }
+        });
     }
 }

@@ -31,7 +31,11 @@ impl Embedding {
             Precision::Int8 => int8(words, hidden),
         };
         let positions = weights.position_embeddings.clone();
-        Self { hidden, words, positions }
+        Self {
+            hidden,
+            words,
+            positions,
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -72,7 +76,11 @@ fn int8(words: &[f32], hidden: usize) -> Words {
         let largest = row.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
         // `max` drops a NaN, which has to show in the logits.
         let finite = row.iter().all(|w| w.is_finite());
-        let scale = if finite { largest.max(1e-30) / 127.0 } else { f32::NAN };
+        let scale = if finite {
+            largest.max(1e-30) / 127.0
+        } else {
+            f32::NAN
+        };
         rows.extend(row.iter().map(|w| (w / scale).round_ties_even() as i8));
         scales.push(scale);
     }

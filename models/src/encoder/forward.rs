@@ -7,7 +7,7 @@
 //! that a part may write the next layer's while another still reads this one's.
 
 use super::pack::{PackedHead, PackedLayer};
-use super::scratch::{Member, QkvRoom, Room, Scratch};
+use super::scratch::{Lane, Member, QkvRoom, Room, Scratch};
 use super::{EncodeError, Encoder, Geometry};
 use crate::Batch;
 use portcullis_kernels::attention::{Heads, Qkv, attend};
@@ -118,7 +118,9 @@ impl Encoder {
         if n_tokens == 0 {
             return Ok(&[]);
         }
-        let n_parts = team.map_or(1, Team::size).min(n_tokens.div_ceil(LEAST_TOKENS));
+        let n_parts = team
+            .map_or(1, Team::size)
+            .min(n_tokens.div_ceil(LEAST_TOKENS));
         let room = self.room(batch, n_parts);
         scratch.make(&room);
         for step in 0..=self.layers.len() {
@@ -136,15 +138,25 @@ impl Encoder {
     }
 
     fn check(&self, batch: &Batch) -> Result<(), EncodeError> {
-        let max_tokens = self.geometry.max_positions.saturating_sub(self.geometry.position_offset);
+        let max_tokens = self
+            .geometry
+            .max_positions
+            .saturating_sub(self.geometry.position_offset);
         for ends in batch.cu_seqlens().windows(2) {
             let n_tokens = (ends[1] - ends[0]) as usize;
             if max_tokens < n_tokens {
-                return Err(EncodeError::TooLong { n_tokens, max_tokens });
+                return Err(EncodeError::TooLong {
+                    n_tokens,
+                    max_tokens,
+                });
             }
         }
         let vocab_size = self.geometry.vocab_size;
-        match batch.input_ids().iter().find(|&&id| vocab_size <= id as usize) {
+        match batch
+            .input_ids()
+            .iter()
+            .find(|&&id| vocab_size <= id as usize)
+        {
             Some(&id) => Err(EncodeError::UnknownToken { id, vocab_size }),
             None => Ok(()),
         }
@@ -162,13 +174,15 @@ impl Encoder {
             hidden: self.geometry.hidden,
             n_logits: n_rows * self.n_labels(),
             n_members,
-            format: self.format(),
+            formats: self.formats(),
             attends_in_bf16: self.attends_in_bf16,
         }
     }
 
-    fn format(&self) -> Format {
-        self.layers.first().map_or(Format::F32, |layer| layer.qkv.format())
+    fn formats(&self) -> [Format; 2] {
+        let each = self.layers.first().map(|layer| layer.qkv.format());
+        let last = self.layers.last().map(|layer| layer.output.format());
+        [each, last].map(|format| format.unwrap_or(Format::F32))
     }
 
     /// Step 0 embeds; step `n` finishes layer `n - 1`; each but the last begins layer `n`.
@@ -180,7 +194,11 @@ impl Encoder {
         (step, n_parts): (usize, usize),
     ) -> Result<(), EncodeError> {
         let [even, odd] = &mut scratch.qkv;
-        let (this, next) = if step % 2 == 0 { (odd, even) } else { (even, odd) };
+        let (this, next) = if step % 2 == 0 {
+            (odd, even)
+        } else {
+            (even, odd)
+        };
         let qkv = self.qkv_of(this);
         let work = |part: &mut Option<Part<'_>>| {
             if let Some(part) = part {
@@ -213,7 +231,11 @@ impl Encoder {
     }
 
     fn qkv_of<'a>(&self, room: &'a QkvRoom) -> Qkv<'a> {
-        if self.attends_in_bf16 { Qkv::Bf16(&room.bf16) } else { Qkv::F32(&room.f32) }
+        if self.attends_in_bf16 {
+            Qkv::Bf16(&room.bf16)
+        } else {
+            Qkv::F32(&room.f32)
+        }
     }
 
     fn step_part(&self, step: usize, batch: &Batch, qkv: Qkv<'_>, part: &mut Part<'_>) {
@@ -230,10 +252,17 @@ impl Encoder {
         for block in blocks(part.tokens.len(), self.block()) {
             let at = block.start * self.geometry.hidden..block.end * self.geometry.hidden;
             let (x, context) = (&mut part.x[at.clone()], &part.context[at.clone()]);
-            self.finish_block(&self.layers[last], x, context, part.member, next.is_some());
+            self.finish_block(
+                &self.layers[last],
+                x,
+                context,
+                &mut part.member.each,
+                next.is_some(),
+            );
             if let Some(next) = next {
                 let out = part.next_qkv.out(3 * at.start..3 * at.end);
-                next.qkv.apply(&part.member.rows, Activation::Identity, out);
+                next.qkv
+                    .apply(&part.member.each.rows, Activation::Identity, out);
             }
         }
     }
@@ -247,13 +276,15 @@ impl Encoder {
                 let position = self.geometry.position_offset + token - tokens.start;
                 let at = (token - part.tokens.start) * hidden;
                 let id = batch.input_ids()[token];
-                self.embedding.write(id, position, &mut part.x[at..at + hidden]);
+                self.embedding
+                    .write(id, position, &mut part.x[at..at + hidden]);
             }
         }
         for block in blocks(part.tokens.len(), self.block()) {
             let at = block.start * hidden..block.end * hidden;
-            let rows = &mut part.member.rows;
-            self.embedding_norm.apply(self.isa, &mut part.x[at.clone()], Some(rows));
+            let rows = &mut part.member.each.rows;
+            self.embedding_norm
+                .apply(self.isa, &mut part.x[at.clone()], Some(rows));
             if let Some(layer) = self.layers.first() {
                 let out = part.next_qkv.out(3 * at.start..3 * at.end);
                 layer.qkv.apply(rows, Activation::Identity, out);
@@ -266,37 +297,47 @@ impl Encoder {
 
     fn heads(&self) -> Heads {
         let Geometry { hidden, heads, .. } = self.geometry;
-        Heads { count: heads, dim: hidden / heads }
+        Heads {
+            count: heads,
+            dim: hidden / heads,
+        }
     }
 
     fn attend_all(&self, batch: &Batch, qkv: Qkv<'_>, part: &mut Part<'_>) {
         let hidden = self.geometry.hidden;
         for tokens in sequences(batch, &part.tokens) {
             let own = overlap(&tokens, &part.tokens);
-            let at = (own.start - part.tokens.start) * hidden..(own.end - part.tokens.start) * hidden;
+            let at =
+                (own.start - part.tokens.start) * hidden..(own.end - part.tokens.start) * hidden;
             let to = (&mut part.member.attention, &mut part.context[at]);
             attend(self.isa, self.heads(), qkv, (tokens, own), to);
         }
     }
 
     /// From what attention gave to the layer's end: the output projection, the norm, the
-    /// feed-forward pair, the norm. `x` is `[block, hidden]`; `member.rows` holds it at the end
+    /// feed-forward pair, the norm. `x` is `[block, hidden]`; `lane.rows` holds it at the end
     /// where another product follows.
     fn finish_block(
         &self,
         layer: &PackedLayer,
         x: &mut [f32],
         context: &[f32],
-        member: &mut Member,
+        lane: &mut Lane,
         more_follows: bool,
     ) {
         let (isa, hidden) = (self.isa, self.geometry.hidden);
-        member.rows.fill(isa, context, hidden);
-        layer.output.apply(&member.rows, Activation::Identity, Out::Add(x));
-        layer.attention_norm.apply(isa, x, Some(&mut member.rows));
-        up(isa, &layer.up, self.activation, member); // [block, intermediate]
-        layer.down.apply(&member.wide, Activation::Identity, Out::Add(x));
-        layer.output_norm.apply(isa, x, more_follows.then_some(&mut member.rows));
+        lane.rows.fill(isa, context, hidden);
+        layer
+            .output
+            .apply(&lane.rows, Activation::Identity, Out::Add(x));
+        layer.attention_norm.apply(isa, x, Some(&mut lane.rows));
+        up(isa, &layer.up, self.activation, lane); // [block, intermediate]
+        layer
+            .down
+            .apply(&lane.wide, Activation::Identity, Out::Add(x));
+        layer
+            .output_norm
+            .apply(isa, x, more_follows.then_some(&mut lane.rows));
     }
 
     /// The last layer for the first token of each sequence that begins here.
@@ -313,7 +354,7 @@ impl Encoder {
         for block in blocks(part.begins.len(), self.block()) {
             let at = block.start * hidden..block.end * hidden;
             let (x, context) = (&mut part.first[at.clone()], &part.context[at]);
-            self.finish_block(layer, x, context, part.member, false);
+            self.finish_block(layer, x, context, &mut part.member.first, false);
         }
     }
 
@@ -333,9 +374,15 @@ impl Encoder {
 
     fn write_logits(&self, scratch: &mut Scratch, room: &Room) {
         let logits = &mut scratch.logits[..room.n_logits];
-        let Some(rows) = &mut scratch.head else { return };
+        let Some(rows) = &mut scratch.head else {
+            return;
+        };
         match &self.head {
-            PackedHead::First { dense, activation, classifier } => {
+            PackedHead::First {
+                dense,
+                activation,
+                classifier,
+            } => {
                 let n_pooled = room.n_seqs * room.hidden;
                 let pooled = &mut scratch.pooled[..n_pooled];
                 rows.fill(self.isa, &scratch.first[..n_pooled], room.hidden);
@@ -344,7 +391,11 @@ impl Encoder {
                 classifier.apply(rows, Activation::Identity, Out::Store(logits)); // [n_seqs, n_labels]
             }
             PackedHead::Token { classifier } => {
-                rows.fill(self.isa, &scratch.x[..room.n_tokens * room.hidden], room.hidden);
+                rows.fill(
+                    self.isa,
+                    &scratch.x[..room.n_tokens * room.hidden],
+                    room.hidden,
+                );
                 classifier.apply(rows, Activation::Identity, Out::Store(logits)); // [tokens, n_labels]
             }
         }
@@ -353,8 +404,13 @@ impl Encoder {
 
 /// The first feed-forward product, on to what the second one reads: at once where its form is a
 /// float, else by way of `between`.
-fn up(isa: Isa, up: &Matrix, activation: Activation, member: &mut Member) {
-    let Member { rows, wide, between, .. } = member;
+fn up(isa: Isa, up: &Matrix, activation: Activation, lane: &mut Lane) {
+    let Lane {
+        rows,
+        wide,
+        between,
+        ..
+    } = lane;
     let (n_rows, width) = (rows.len(), up.n_out());
     if let Some(out) = wide.bf16_mut(n_rows, width) {
         return up.apply(rows, activation, Out::Bf16(out));

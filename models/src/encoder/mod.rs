@@ -4,6 +4,7 @@
 //! (`[out_features, in_features]`, row-major); [`Encoder::new`] packs them once for the chosen
 //! precision and instruction set; [`Encoder::forward`] runs a packed batch.
 
+mod calibrate;
 mod embedding;
 mod forward;
 mod pack;

@@ -31,23 +31,45 @@ pub(super) struct QkvRoom {
 /// What one thread needs for itself.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// A block's inputs, hidden wide.
+    /// For blocks of tokens.
+    pub(super) each: Lane,
+    /// For blocks of first tokens in the last layer.
+    pub(super) first: Lane,
+    pub(super) attention: attention::Scratch,
+}
+
+/// What a block goes through.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Inputs, hidden wide.
     pub(super) rows: Rows,
-    /// A block's inputs, intermediate wide.
+    /// Inputs, intermediate wide.
     pub(super) wide: Rows,
     /// The same before it is taken to 8 bits.
     pub(super) between: Aligned<f32>,
-    pub(super) attention: attention::Scratch,
     format: Format,
 }
 
 impl Member {
+    fn new([each, first]: [Format; 2]) -> Self {
+        Self {
+            each: Lane::new(each),
+            first: Lane::new(first),
+            attention: attention::Scratch::default(),
+        }
+    }
+
+    fn formats(&self) -> [Format; 2] {
+        [self.each.format, self.first.format]
+    }
+}
+
+impl Lane {
     fn new(format: Format) -> Self {
         Self {
             rows: Rows::new(format),
             wide: Rows::new(format),
             between: Aligned::default(),
-            attention: attention::Scratch::default(),
             format,
         }
     }
@@ -60,7 +82,8 @@ pub(super) struct Room {
     pub(super) hidden: usize,
     pub(super) n_logits: usize,
     pub(super) n_members: usize,
-    pub(super) format: Format,
+    /// Of the layers, and of the last layer for first tokens.
+    pub(super) formats: [Format; 2],
     pub(super) attends_in_bf16: bool,
 }
 
@@ -81,12 +104,16 @@ impl Scratch {
         self.pooled.grow(room.n_seqs * room.hidden);
         self.logits.grow(room.n_logits);
         self.head.get_or_insert_with(|| Rows::new(Format::F32));
-        if self.members.first().is_some_and(|m| m.format != room.format) {
+        if self
+            .members
+            .first()
+            .is_some_and(|m| m.formats() != room.formats)
+        {
             self.members.clear();
         }
         let n_members = room.n_members.min(MAX_TEAM);
         while self.members.len() < n_members {
-            self.members.push(Member::new(room.format));
+            self.members.push(Member::new(room.formats));
         }
     }
 }

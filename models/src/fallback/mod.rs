@@ -24,8 +24,8 @@ pub(crate) struct Fallback {
 }
 
 enum Body {
-    Deberta(deberta::Deberta),
-    ModernBert(modernbert::ModernBert),
+    Deberta(Box<deberta::Deberta>),
+    ModernBert(Box<modernbert::ModernBert>),
 }
 
 /// Sizes that a user of the model asks for.
@@ -52,13 +52,15 @@ impl Fallback {
         let body = match architecture {
             Architecture::ModernBert => {
                 let scope = tensors.scope("model");
-                modernbert::ModernBert::load(config, sizes, &scope, n_labels).map(Body::ModernBert)
+                let model = modernbert::ModernBert::load(config, sizes, &scope, n_labels)?;
+                Body::ModernBert(Box::new(model))
             }
             _ => {
                 let scope = tensors.scope("deberta");
-                deberta::Deberta::load(config, sizes, &scope, n_labels).map(Body::Deberta)
+                let model = deberta::Deberta::load(config, sizes, &scope, n_labels)?;
+                Body::Deberta(Box::new(model))
             }
-        }?;
+        };
         sizes.weight_bytes = tensors.n_taken() * size_of::<f32>();
         Ok(Self { body, sizes })
     }

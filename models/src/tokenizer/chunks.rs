@@ -46,26 +46,27 @@ fn gap_before(text: &str, limit: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: &[Range<usize>]) {
-        assert_eq!(chunks(text).collect::<Vec<_>>(), expected);
+    fn check(text: &str, expected: &[(usize, usize)]) {
+        let found: Vec<_> = chunks(text).map(|range| (range.start, range.end)).collect();
+        assert_eq!(found, expected);
     }
 
     #[test]
     fn a_short_text_is_one_piece() {
-        check("", &[0..0]);
-        check(&"a ".repeat(CHUNK / 2), &[0..CHUNK]);
+        check("", &[(0, 0)]);
+        check(&"a ".repeat(CHUNK / 2), &[(0, CHUNK)]);
     }
 
     #[test]
     fn a_piece_ends_before_the_white_space_before_a_word() {
         let text = format!("{}  {}", "a".repeat(CHUNK - 10), "b".repeat(100));
-        check(&text, &[0..CHUNK - 9, CHUNK - 9..text.len()]);
+        check(&text, &[(0, CHUNK - 9), (CHUNK - 9, text.len())]);
     }
 
     #[test]
     fn a_piece_that_ends_within_a_word_overlaps_the_next() {
         let text = "a".repeat(CHUNK + 1);
-        check(&text, &[0..CHUNK, CHUNK - SEAM..CHUNK + 1]);
+        check(&text, &[(0, CHUNK), (CHUNK - SEAM, CHUNK + 1)]);
     }
 
     #[test]

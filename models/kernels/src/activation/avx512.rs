@@ -1,6 +1,8 @@
 //! Element-wise functions on vectors of 16.
 
-use super::{Activation, EXP2, EXP2_COARSE, PHI_COARSE, PHI_COARSE_END, PHI_FINE, PHI_FINE_END};
+use super::{
+    Activation, EXP2, EXP2_COARSE, PHI_COARSE, PHI_COARSE_END, PHI_FINE, PHI_FINE_END, ROOT,
+};
 use std::arch::x86_64::*;
 
 /// Four vectors at once: enough to hide the latency of a multiply-add.
@@ -54,7 +56,7 @@ fn gelu<const N: usize>(x: Four, phi: &[f32; N], end: f32) -> Four {
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn gelu_tanh(x: Four) -> Four {
-    let (a, b) = (_mm512_set1_ps(0.797_884_56), _mm512_set1_ps(0.797_884_56 * 0.044_715));
+    let (a, b) = (_mm512_set1_ps(ROOT), _mm512_set1_ps(ROOT * 0.044_715));
     each(x, |v| {
         let inner = _mm512_mul_ps(v, _mm512_fmadd_ps(_mm512_mul_ps(v, v), b, a));
         let half = _mm512_mul_ps(v, _mm512_set1_ps(0.5));
@@ -67,9 +69,18 @@ fn gelu_tanh(x: Four) -> Four {
 #[target_feature(enable = "avx512f,avx512dq")]
 fn tanh(x: __m512) -> __m512 {
     let one = _mm512_set1_ps(1.0);
-    let cut = _mm512_max_ps(_mm512_set1_ps(-16.0), _mm512_min_ps(_mm512_set1_ps(16.0), x));
-    let power = exp2::<true>(_mm512_mul_ps(cut, _mm512_set1_ps(2.0 * std::f32::consts::LOG2_E)));
-    _mm512_sub_ps(one, _mm512_div_ps(_mm512_set1_ps(2.0), _mm512_add_ps(power, one)))
+    let cut = _mm512_max_ps(
+        _mm512_set1_ps(-16.0),
+        _mm512_min_ps(_mm512_set1_ps(16.0), x),
+    );
+    let power = exp2::<true>(_mm512_mul_ps(
+        cut,
+        _mm512_set1_ps(2.0 * std::f32::consts::LOG2_E),
+    ));
+    _mm512_sub_ps(
+        one,
+        _mm512_div_ps(_mm512_set1_ps(2.0), _mm512_add_ps(power, one)),
+    )
 }
 
 /// `2^x`; 0 far below, and a NaN stays one.

@@ -4,6 +4,11 @@
 //! are transposed once per head into groups of 16, `[word of dim][key]`; values are laid out as
 //! `[32 numbers of dim][word of keys][number]`.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
+
 use super::{Job, Qkv, Scratch};
 use crate::activation::avx512::exp2;
 use crate::matrix::avx512::{dot, share};
@@ -61,10 +66,17 @@ fn each_head<const KIND: u8>(job: &Job, qkv: *const u32, scratch: &mut Scratch, 
     scratch.scores.grow(QUERIES * sizes.score_stride);
     for head in 0..job.heads.count {
         let part = |token: usize, part: usize| {
-            qkv.wrapping_add(token * sizes.stride + (part * hidden + head * job.heads.dim) / per_word)
+            qkv.wrapping_add(
+                token * sizes.stride + (part * hidden + head * job.heads.dim) / per_word,
+            )
         };
         keys(part(job.tokens.start, 1), sizes, &mut scratch.keys);
-        values::<KIND>(part(job.tokens.start, 2), sizes, job.heads.dim, &mut scratch.values);
+        values::<KIND>(
+            part(job.tokens.start, 2),
+            sizes,
+            job.heads.dim,
+            &mut scratch.values,
+        );
         let tiles = job.queries.len().div_ceil(QUERIES);
         let mut done = 0;
         for tile in 0..tiles {
@@ -143,7 +155,9 @@ fn values<const KIND: u8>(v: *const u32, sizes: Sizes, dim: usize, to: &mut [u32
             let pair = if KIND == F32 {
                 let row = v.wrapping_add(word * sizes.stride + panel * PANEL);
                 // SAFETY: the key is one of the sequence's, and 32 numbers follow.
-                unsafe { [_mm512_loadu_si512(row.cast()), _mm512_loadu_si512(row.add(16).cast())] }
+                let low = unsafe { _mm512_loadu_si512(row.cast()) };
+                // SAFETY: as above.
+                [low, unsafe { _mm512_loadu_si512(row.add(16).cast()) }]
             } else {
                 let row = v.wrapping_add(2 * word * sizes.stride + panel * PANEL / 2);
                 // SAFETY: the first key is one of the sequence's, and 32 halves follow.
@@ -190,7 +204,12 @@ fn queries<const KIND: u8>(
     scratch: &mut Scratch,
     (out, out_stride, first): (&mut [f32], usize, usize),
 ) {
-    let Scratch { keys, values, scores } = scratch;
+    let Scratch {
+        keys,
+        values,
+        scores,
+        ..
+    } = scratch;
     macro_rules! tiles {
         ($($n:literal)*) => { match n_rows { $($n => {
             scores_of::<KIND, $n>(q, sizes, keys, scores);
@@ -258,7 +277,9 @@ fn score_tile<const KIND: u8, const ROWS: usize, const GROUPS: usize>(
     }
     for r in 0..ROWS {
         for g in 0..GROUPS {
-            let at = scores.as_mut_ptr().wrapping_add(r * sizes.score_stride + g * GROUP);
+            let at = scores
+                .as_mut_ptr()
+                .wrapping_add(r * sizes.score_stride + g * GROUP);
             // SAFETY: checked to lie within `scores`.
             unsafe { _mm512_storeu_si512(at.cast(), sum[r][g]) };
         }
@@ -276,7 +297,11 @@ fn weights<const KIND: u8>(row: &mut [f32], n_keys: usize) -> f32 {
     let load = |at: usize| {
         // SAFETY: the row is a multiple of 32 scores long, and `at` one of 16 before its end.
         let v = unsafe { _mm512_loadu_ps(start.add(at)) };
-        if at + GROUP <= n_keys { v } else { _mm512_mask_mov_ps(far, lanes(at, n_keys), v) }
+        if at + GROUP <= n_keys {
+            v
+        } else {
+            _mm512_mask_mov_ps(far, lanes(at, n_keys), v)
+        }
     };
     let mut most = [far; 2];
     for at in (0..row.len()).step_by(2 * GROUP) {
@@ -310,7 +335,11 @@ fn weights<const KIND: u8>(row: &mut [f32], n_keys: usize) -> f32 {
 #[target_feature(enable = "avx512f,avx512dq")]
 fn power<const KIND: u8>(score: __m512, most: __m512) -> __m512 {
     let below = _mm512_sub_ps(score, most);
-    if KIND == F32 { exp2::<true>(below) } else { exp2::<false>(below) }
+    if KIND == F32 {
+        exp2::<true>(below)
+    } else {
+        exp2::<false>(below)
+    }
 }
 
 /// Values weighted and divided by the sum of the weights.
@@ -323,7 +352,11 @@ fn weighted<const KIND: u8, const ROWS: usize>(
     total: &[f32; QUERIES],
     (out, out_stride): (&mut [f32], usize),
 ) {
-    let dim = if KIND == F32 { sizes.dim } else { 2 * sizes.dim };
+    let dim = if KIND == F32 {
+        sizes.dim
+    } else {
+        2 * sizes.dim
+    };
     assert!(ROWS * sizes.score_stride <= weights.len() && sizes.key_words <= sizes.score_stride);
     assert!((ROWS - 1) * out_stride + dim <= out.len());
     for panel in 0..dim / PANEL {
@@ -339,7 +372,10 @@ fn weighted<const KIND: u8, const ROWS: usize>(
                 let at = weights.as_ptr().wrapping_add(r * sizes.score_stride + key);
                 // SAFETY: the row was checked to hold a word for each word of keys.
                 let w = _mm512_set1_epi32(unsafe { at.cast::<i32>().read() });
-                sum[r] = [dot::<KIND>(sum[r][0], w, low), dot::<KIND>(sum[r][1], w, high)];
+                sum[r] = [
+                    dot::<KIND>(sum[r][0], w, low),
+                    dot::<KIND>(sum[r][1], w, high),
+                ];
             }
         }
         for r in 0..ROWS {

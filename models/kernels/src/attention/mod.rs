@@ -1,6 +1,8 @@
 //! Softmax attention within one sequence.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod scalar;
 #[cfg(test)]
@@ -43,6 +45,7 @@ impl Qkv<'_> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     keys: Aligned<u32>,
+    keys_f32: Aligned<f32>,
     values: Aligned<u32>,
     scores: Aligned<f32>,
 }
@@ -65,18 +68,31 @@ pub fn attend(
         tokens.start <= queries.start && queries.end <= tokens.end,
         "queries must lie within the sequence"
     );
-    assert!(tokens.end * 3 * hidden <= qkv.len(), "tokens must lie within qkv");
-    assert!(out.len() == queries.len() * hidden, "out must be [queries, hidden]");
+    assert!(
+        tokens.end * 3 * hidden <= qkv.len(),
+        "tokens must lie within qkv"
+    );
+    assert!(
+        out.len() == queries.len() * hidden,
+        "out must be [queries, hidden]"
+    );
     if queries.is_empty() {
         return;
     }
-    let job = Job { heads, tokens, queries };
-    match isa.kind() {
+    let job = Job {
+        heads,
+        tokens,
+        queries,
+    };
+    match (isa.kind(), qkv) {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 if heads.dim.is_multiple_of(32) => {
+        (Kind::Avx512, _) if heads.dim.is_multiple_of(32) => {
             // SAFETY: the kind exists only where its features were found.
             unsafe { avx512::attend(&job, qkv, scratch, out) }
         }
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the kind exists only where its features were found.
+        (Kind::Avx2, Qkv::F32(of)) => unsafe { avx2::attend(&job, of, scratch, out) },
         _ => scalar::attend(&job, qkv, scratch, out),
     }
 }

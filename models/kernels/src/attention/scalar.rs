@@ -30,7 +30,9 @@ pub(super) fn attend(job: &Job, qkv: Qkv<'_>, scratch: &mut Scratch, out: &mut [
 
 /// Turns scores into weights relative to the largest, and gives their sum.
 fn softmax(scores: &mut [f32]) -> f32 {
-    let largest = scores.iter().fold(f32::NEG_INFINITY, |most, &s| most.max(s));
+    let largest = scores
+        .iter()
+        .fold(f32::NEG_INFINITY, |most, &s| most.max(s));
     for score in scores.iter_mut() {
         *score = (*score - largest).exp2();
     }

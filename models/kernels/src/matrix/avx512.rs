@@ -1,5 +1,10 @@
 //! Tiles of up to 6 rows by 64 outputs, whose 24 sums stay in registers.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
+
 use super::{Matrix, Out};
 use crate::activation::{Activation, avx512 as vector};
 use crate::rows::avx512::{bits, lanes};
@@ -48,7 +53,13 @@ fn product<const FORMAT: u8>(
                 5 => tile_of::<FORMAT, 5>(x, words, weights, &mut sums),
                 _ => tile_of::<FORMAT, 6>(x, words, weights, &mut sums),
             }
-            let place = Place { matrix, rows, panel, row, n_rows };
+            let place = Place {
+                matrix,
+                rows,
+                panel,
+                row,
+                n_rows,
+            };
             finish::<FORMAT>(&place, &sums, activation, &mut out);
             row += n_rows;
         }
@@ -137,7 +148,13 @@ fn finish<const FORMAT: u8>(
     activation: Activation,
     out: &mut Out<'_>,
 ) {
-    let Place { matrix, rows, panel, row, n_rows } = *place;
+    let Place {
+        matrix,
+        rows,
+        panel,
+        row,
+        n_rows,
+    } = *place;
     let first = panel * PANEL;
     let per_output = |of: &[f32]| {
         let of = &of[first..first + PANEL];

@@ -1,6 +1,8 @@
 //! Products with packed weights: `y = activation(x W^T + b)`, per row of `x`.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 mod scalar;
 #[cfg(test)]
@@ -147,13 +149,27 @@ impl Matrix {
     /// # Panics
     /// When `rows` or `out` do not fit.
     pub fn apply(&self, rows: &Rows, activation: Activation, out: Out<'_>) {
-        assert!(rows.format == self.format, "rows must be in the weights' format");
-        assert!(rows.width == self.n_in, "rows must be as wide as the weights");
-        assert!(out.len() == rows.len * self.n_out, "out must be [rows, outputs]");
+        assert!(
+            rows.format == self.format,
+            "rows must be in the weights' format"
+        );
+        assert!(
+            rows.width == self.n_in,
+            "rows must be as wide as the weights"
+        );
+        assert!(
+            out.len() == rows.len * self.n_out,
+            "out must be [rows, outputs]"
+        );
         match self.isa.kind() {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
             Kind::Avx512 => unsafe { avx512::apply(self, rows, activation, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the kind exists only where its features were found.
+            Kind::Avx2 if matches!(self.format, Format::F32 | Format::I16) => unsafe {
+                avx2::apply(self, rows, activation, out);
+            },
             _ => scalar::apply(self, rows, activation, out),
         }
     }

@@ -36,7 +36,11 @@ fn finish<const SPREAD: bool>(
     (mean, scale): (__m512, __m512),
     to: &mut [f32],
 ) {
-    let (gamma, beta, spread) = (norm.gamma.as_ptr(), norm.beta.as_ptr(), norm.spread.as_ptr());
+    let (gamma, beta, spread) = (
+        norm.gamma.as_ptr(),
+        norm.beta.as_ptr(),
+        norm.spread.as_ptr(),
+    );
     assert!(norm.gamma.len() == row.len() && norm.beta.len() == row.len());
     assert!(!SPREAD || (norm.spread.len() == row.len() && row.len() <= to.len()));
     for at in (0..row.len()).step_by(16) {
@@ -70,14 +74,22 @@ fn fold(row: &[f32], f: impl Fn(__m512, __m512, __mmask16) -> __m512) -> f32 {
     while at + 64 <= row.len() {
         for (l, sum) in sum.iter_mut().enumerate() {
             // SAFETY: 64 numbers follow `at`.
-            *sum = f(*sum, unsafe { _mm512_loadu_ps(row.as_ptr().add(at + 16 * l)) }, !0);
+            *sum = f(
+                *sum,
+                unsafe { _mm512_loadu_ps(row.as_ptr().add(at + 16 * l)) },
+                !0,
+            );
         }
         at += 64;
     }
     while at < row.len() {
         let mask = lanes(at, row.len());
         // SAFETY: the mask keeps the lanes within the row.
-        sum[0] = f(sum[0], unsafe { _mm512_maskz_loadu_ps(mask, row.as_ptr().add(at)) }, mask);
+        sum[0] = f(
+            sum[0],
+            unsafe { _mm512_maskz_loadu_ps(mask, row.as_ptr().add(at)) },
+            mask,
+        );
         at += 16;
     }
     let [a, b, c, d] = sum;

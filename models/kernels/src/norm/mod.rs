@@ -1,6 +1,8 @@
 //! Layer normalisation of rows, in place, and on to the form that the next product reads.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod scalar;
 #[cfg(test)]
@@ -74,10 +76,14 @@ impl Norm {
     }
 
     fn each(&self, isa: Isa, x: &mut [f32], quantised: Option<&mut Rows>) {
-        match isa.kind() {
+        let format = quantised.as_ref().map(|rows| rows.format);
+        match (isa.kind(), format) {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            Kind::Avx512 => unsafe { avx512::norm(self, x, quantised) },
+            (Kind::Avx512, None | Some(Format::U8)) => unsafe { avx512::norm(self, x, quantised) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the kind exists only where its features were found.
+            (Kind::Avx2, None | Some(Format::I16)) => unsafe { avx2::norm(self, x, quantised) },
             _ => scalar::norm(self, x, quantised),
         }
     }

@@ -14,10 +14,17 @@ pub(super) fn norm(norm: &Norm, x: &mut [f32], mut quantised: Option<&mut Rows>)
             *x = ((f64::from(*x) - mean) * scale) as f32;
         }
         if let Some(rows) = quantised.as_deref_mut() {
-            let spread: Vec<f32> = row.iter().zip(norm.spread.iter()).map(|(x, s)| x * s).collect();
+            rows.spare.grow(width);
+            for (to, (x, spread)) in rows
+                .spare
+                .iter_mut()
+                .zip(row.iter().zip(norm.spread.iter()))
+            {
+                *to = x * spread;
+            }
             let words = rows.stride() * place..rows.stride() * (place + 1);
             (rows.scale[place], rows.zero[place]) =
-                quantise_row(rows.format, &spread, &mut rows.words[words]);
+                quantise_row(rows.format, &rows.spare[..width], &mut rows.words[words]);
         }
         for (x, (gamma, beta)) in row.iter_mut().zip(norm.gamma.iter().zip(norm.beta.iter())) {
             *x = *x * gamma + beta;

@@ -30,7 +30,10 @@ burst!(f32, 16, |sum, x| _mm256_castps_si256(_mm256_fmadd_ps(
     _mm256_castsi256_ps(sum),
 )));
 // As the products here do it: 16-bit pairs, then an addition.
-burst!(int8, 32, |sum, x| _mm256_add_epi32(sum, _mm256_madd_epi16(sum, x)));
+burst!(int8, 32, |sum, x| _mm256_add_epi32(
+    sum,
+    _mm256_madd_epi16(sum, x)
+));
 
 /// Hides the sums from the optimiser, which would else see that they stay what they are.
 #[inline]
@@ -38,7 +41,13 @@ burst!(int8, 32, |sum, x| _mm256_add_epi32(sum, _mm256_madd_epi16(sum, x)));
 fn keep(mut sum: [__m256i; SUMS]) -> [__m256i; SUMS] {
     for sum in &mut sum {
         // SAFETY: no instruction; the register is only said to change.
-        unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) *sum, options(pure, nomem, nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!(
+                "/* {0} */",
+                inout(ymm_reg) * sum,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        };
     }
     sum
 }

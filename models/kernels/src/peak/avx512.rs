@@ -35,7 +35,13 @@ burst!(int8, 2, 8);
 fn keep(mut sum: [__m512i; SUMS]) -> [__m512i; SUMS] {
     for sum in &mut sum {
         // SAFETY: no instruction; the register is only said to change.
-        unsafe { std::arch::asm!("/* {0} */", inout(zmm_reg) *sum, options(pure, nomem, nostack, preserves_flags)) };
+        unsafe {
+            std::arch::asm!(
+                "/* {0} */",
+                inout(zmm_reg) * sum,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        };
     }
     sum
 }

@@ -70,14 +70,16 @@ fn range(x: &[f32]) -> (f32, f32, f32) {
     let mut at = 0;
     while at + 32 <= x.len() {
         // SAFETY: 32 numbers follow `at`.
-        let v = unsafe { [_mm512_loadu_ps(x.as_ptr().add(at)), _mm512_loadu_ps(x.as_ptr().add(at + 16))] };
-        take(0, v[0]);
-        take(1, v[1]);
+        take(0, unsafe { _mm512_loadu_ps(x.as_ptr().add(at)) });
+        // SAFETY: as above.
+        take(1, unsafe { _mm512_loadu_ps(x.as_ptr().add(at + 16)) });
         at += 32;
     }
     while at < x.len() {
         // SAFETY: the mask keeps the lanes within the row.
-        take(0, unsafe { _mm512_maskz_loadu_ps(lanes(at, x.len()), x.as_ptr().add(at)) });
+        take(0, unsafe {
+            _mm512_maskz_loadu_ps(lanes(at, x.len()), x.as_ptr().add(at))
+        });
         at += 16;
     }
     if _mm512_reduce_add_ps(_mm512_add_ps(nan[0], nan[1])) != 0.0 {
@@ -113,6 +115,8 @@ fn write(bytes: &mut [u8], x: &[f32], inverse: f32, zero: f32) {
         let q = step(unsafe { _mm512_maskz_loadu_ps(inside, x.as_ptr().add(at)) });
         let q = _mm_maskz_mov_epi8(inside, q);
         // SAFETY: the mask keeps the lanes within the padded row.
-        unsafe { _mm_mask_storeu_epi8(bytes.as_mut_ptr().add(at).cast(), lanes(at, bytes.len()), q) };
+        unsafe {
+            _mm_mask_storeu_epi8(bytes.as_mut_ptr().add(at).cast(), lanes(at, bytes.len()), q);
+        };
     }
 }

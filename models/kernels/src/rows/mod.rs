@@ -1,6 +1,8 @@
 //! Activations as a product reads them: one row per token, in words of 32 bits.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod scalar;
 #[cfg(test)]
@@ -97,7 +99,10 @@ impl Rows {
     /// # Panics
     /// When `width` does not divide `x.len()`.
     pub fn fill(&mut self, isa: Isa, x: &[f32], width: usize) {
-        assert!(0 < width && x.len().is_multiple_of(width), "rows must divide x");
+        assert!(
+            0 < width && x.len().is_multiple_of(width),
+            "rows must divide x"
+        );
         self.shape(x.len() / width, width);
         match (isa.kind(), self.format) {
             (_, Format::F32) => as_f32_mut(&mut self.words)[..x.len()].copy_from_slice(x),
@@ -107,6 +112,9 @@ impl Rows {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
             (Kind::Avx512, Format::U8) => unsafe { avx512::quantise(self, x) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the kind exists only where its features were found.
+            (Kind::Avx2, Format::I16) => unsafe { avx2::quantise(self, x) },
             (_, Format::Bf16) => scalar::bf16(self, x),
             (_, Format::U8 | Format::I16) => scalar::quantise(self, x),
         }
