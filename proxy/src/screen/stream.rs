@@ -69,6 +69,8 @@ pub(crate) struct GuardedStream {
     checks: FuturesUnordered<Asking>,
     channels: Channels,
     timer: Pin<Box<Sleep>>,
+    /// The time of this turn: one reading of the clock serves it all.
+    now: Instant,
     last_read: Instant,
     last_sent: Instant,
     first_text: Option<Instant>,
@@ -121,6 +123,7 @@ impl GuardedStream {
             checks: FuturesUnordered::new(),
             channels: Channels::default(),
             timer: Box::pin(tokio::time::sleep(gate.config.timeouts.idle)),
+            now,
             last_read: now,
             last_sent: now,
             first_text: None,
@@ -138,14 +141,19 @@ impl GuardedStream {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.now = now();
         while !self.over && self.out.len() < FRAME {
-            let moved = self.pull(context) | self.take_answers(context) | self.act(context);
-            if !moved && !self.keep_time(context) {
+            if self.work(context) {
+                continue;
+            }
+            // Nothing more is at hand: the tail is checked with all that has come by now.
+            self.machine.tick(self.now);
+            if !self.act(context) && !self.keep_time(context) {
                 break;
             }
         }
         if !self.out.is_empty() {
-            self.last_sent = now();
+            self.last_sent = self.now;
             return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));
         }
         if self.over {
@@ -153,6 +161,11 @@ impl GuardedStream {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Reads, takes verdicts and does what the machine asks for. Whether there was anything.
+    fn work(&mut self, context: &mut Context<'_>) -> bool {
+        self.pull(context) | self.take_answers(context) | self.act(context)
     }
 
     /// Reads what the upstream has ready. Whether there was anything.
@@ -163,7 +176,7 @@ impl GuardedStream {
         match upstream.poll_bytes(context) {
             Poll::Pending => false,
             Poll::Ready(Some(Ok(bytes))) => {
-                self.last_read = now();
+                self.last_read = self.now;
                 self.take_bytes(bytes);
                 true
             }
@@ -222,7 +235,7 @@ impl GuardedStream {
             return self.fault(&Error::BadAnswer("a choice goes on after its end".into()));
         }
         self.finished.extend_from_slice(&read.finishes);
-        let now = now();
+        let now = self.now;
         if !deltas.is_empty() && self.first_text.is_none() {
             self.first_text = Some(now);
         }
@@ -271,7 +284,7 @@ impl GuardedStream {
             ));
             return;
         }
-        self.machine.end(now());
+        self.machine.end(self.now);
     }
 
     /// Takes verdicts that have come. Whether any had.
@@ -285,7 +298,7 @@ impl GuardedStream {
     }
 
     fn take_verdict(&mut self, (id, kind, result): Answered) {
-        let now = now();
+        let now = self.now;
         match result {
             Err(closed) => {
                 // The error itself is made when the machine says that it stops.
@@ -490,7 +503,7 @@ impl GuardedStream {
 
     /// Looks at the clock: the machine's pace, the upstream's silence, our own. Whether it struck.
     fn keep_time(&mut self, context: &mut Context<'_>) -> bool {
-        let now = now();
+        let now = self.now;
         let pace = self.machine.next_wake();
         if pace.is_some_and(|pace| pace <= now) {
             self.machine.tick(now);
