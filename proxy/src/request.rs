@@ -58,7 +58,7 @@ impl Gate {
         event.tenant = name;
         event.permit = Some(self.load.admit(tenant)?);
         match self.route(head)? {
-            Route::Chat(dialect) => self.chat(dialect, head, body, event).await,
+            Route::Chat(dialect) => self.chat((dialect, tenant), head, body, event).await,
             Route::Models => self.models(head, event).await,
             Route::Moderations => self.moderations(head, body, event).await,
             Route::GuardCheck => self.guard_check(head, body, event).await,
@@ -76,7 +76,7 @@ impl Gate {
     /// A chat exchange of either dialect, from its first byte to its answer.
     async fn chat(
         self: &Arc<Self>,
-        dialect: Dialect,
+        (dialect, tenant): (Dialect, u64),
         head: &Parts,
         body: Incoming,
         event: &mut Event,
@@ -84,7 +84,7 @@ impl Gate {
         event.route = dialect.route_name();
         event.dialect = dialect.name();
         let exchange = self.parse(dialect, head, body, event).await?;
-        let asker = self.identify(head, &exchange, event);
+        let asker = self.identify(tenant, head, &exchange, event);
 
         if let Some(command) = self.commands.intercept(&exchange) {
             return Ok(command_answer(&command, &exchange, event));
@@ -151,8 +151,8 @@ impl Gate {
         .await
     }
 
-    fn identify(&self, head: &Parts, exchange: &Exchange, event: &mut Event) -> Asker {
-        let identity = self.identities.identify(&head.headers, exchange);
+    fn identify(&self, tenant: u64, head: &Parts, exchange: &Exchange, event: &mut Event) -> Asker {
+        let identity = self.identities.identify(tenant, &head.headers, exchange);
         event.subject = identity.subject;
         let salt = self
             .salts

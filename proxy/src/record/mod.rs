@@ -18,6 +18,7 @@ use portcullis_config::{Action, Mode};
 use portcullis_policy::RowHit;
 use portcullis_text::{Category, Scores, Surface};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -126,7 +127,7 @@ pub struct Record {
     /// Milliseconds since the Unix epoch.
     pub time_ms: u64,
     /// Keyed hash of the presented credential.
-    pub tenant: String,
+    pub tenant: Arc<str>,
     /// Random pseudonym of the person, when the request names one.
     pub subject: Option<String>,
     /// The endpoint.
@@ -146,13 +147,13 @@ pub struct Record {
     /// The command that was answered, if one was.
     pub command: Option<&'static str>,
     /// Labels that were put on.
-    pub labels: Vec<&'static str>,
+    pub labels: SmallVec<[&'static str; 2]>,
     /// Rows that were reached, strongest first.
     pub rows: Vec<Row>,
     /// Scores by window; at most 512 windows.
-    pub windows: Vec<WindowScores>,
+    pub windows: SmallVec<[WindowScores; 2]>,
     /// The largest score per category over all windows, by surface.
-    pub scores: Vec<(Surface, Peak)>,
+    pub scores: SmallVec<[(Surface, Peak); 2]>,
     /// Name and digest of the policy.
     pub policy: Arc<str>,
     /// Digests of the classifiers.
@@ -307,7 +308,7 @@ impl Recorder {
     pub fn decision(&self, id: &str, tenant: &str) -> Option<Arc<Record>> {
         self.decisions
             .find(id)
-            .filter(|record| record.tenant == tenant)
+            .filter(|record| *record.tenant == *tenant)
     }
 
     /// The record of a decision, once its exchange has ended; `None` when it does not end within

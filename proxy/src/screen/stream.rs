@@ -214,7 +214,7 @@ impl GuardedStream {
             Ok(read) => read,
             Err(error) => return self.fault(&Error::BadAnswer(error.to_string())),
         };
-        let deltas: Vec<DeltaIn<'_>> = read
+        let deltas: SmallVec<[DeltaIn<'_>; 2]> = read
             .deltas
             .iter()
             .map(|delta| DeltaIn {
@@ -255,7 +255,7 @@ impl GuardedStream {
         );
         self.held.push_back(Held {
             event,
-            closes: read.finishes.clone(),
+            closes: read.finishes,
         });
         if read.error {
             // The upstream's own error event; it is passed on and nothing may follow it.

@@ -105,7 +105,7 @@ impl Simulation<'_> {
                 Happening::End => play.deliver_end(),
                 Happening::Tick => {}
             }
-            if play.is_idle() {
+            if next == Happening::Tick || play.is_idle() {
                 play.machine.tick(play.now);
             }
             play.read_outputs();
