@@ -110,7 +110,8 @@ impl Gate {
         let check = GuardCheck::parse(body, &self.parse_rules())?;
         let started = Instant::now();
         let parts: Vec<&Part> = check.parts.iter().chain(check.seams()).collect();
-        let seen = self.look_in_order(&parts, head, event).await?;
+        let mut seen = self.look_in_order(&parts, head, event).await?;
+        self.join_turns(&mut seen, &check.parts, event);
         event.timings.screen_prompt_us = micros(started.elapsed());
         let decision = self.decide(&seen);
         // Nothing is held back here: the verdict is the answer.
@@ -152,6 +153,7 @@ impl Gate {
             "error": record.error,
             "coverage": record.receipt.coverage().to_string(),
             "receipt": record.receipt,
+            "conversation_turns": record.conversation.as_ref().map(|joint| joint.turns),
             "timings": record.timings,
         });
         Ok(Answer::json(Bytes::from(answer.to_string())))
@@ -208,6 +210,7 @@ impl Seen {
         Self {
             windows: windows.cloned().collect(),
             matches: matches.cloned().collect(),
+            joint: None,
         }
     }
 }
@@ -225,5 +228,6 @@ fn finding(row: &crate::record::Row) -> Value {
         "surface": row.surface,
         "action": row.action,
         "detector": row.detector,
+        "view": row.view,
     })
 }
