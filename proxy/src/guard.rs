@@ -15,7 +15,7 @@ use portcullis_classifiers::classifier::Class;
 use portcullis_policy::Terminal;
 use portcullis_protocol::moderations::{self, ModerationResult};
 use portcullis_protocol::{Dialect, GuardCheck, Part};
-use portcullis_text::{Category, Scores, Window};
+use portcullis_text::{Category, Scores, Surface, Window};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -111,6 +111,8 @@ impl Gate {
         let started = Instant::now();
         let parts: Vec<&Part> = check.parts.iter().chain(check.seams()).collect();
         let mut seen = self.look_in_order(&parts, head, event).await?;
+        let across = self.find_across(&check.parts, &check.chains(), Surface::User);
+        seen.matches.extend(across);
         self.join_turns(&mut seen, &check.parts, event);
         event.timings.screen_prompt_us = micros(started.elapsed());
         let decision = self.decide(&seen);

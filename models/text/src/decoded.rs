@@ -16,6 +16,7 @@ mod encoded;
 mod escapes;
 mod letters;
 mod likelier;
+mod members;
 
 use crate::View;
 use crate::canonical::{self, Canonical};
@@ -31,6 +32,7 @@ const MAX_LAYERS: usize = 4;
 pub struct Decoded {
     view: View,
     weighty: bool,
+    bounded: bool,
     layer: Arc<Layer>,
 }
 
@@ -53,6 +55,13 @@ impl Decoded {
     #[must_use]
     pub const fn is_weighty(&self) -> bool {
         self.weighty
+    }
+
+    /// Whether what is found in it counts only where it begins and ends with a word. Strings that
+    /// were put side by side make words that nobody wrote: `club` and `ombudsman`.
+    #[must_use]
+    pub const fn is_bounded(&self) -> bool {
+        self.bounded
     }
 
     /// The reading. Its canonical views have not been taken.
@@ -94,6 +103,7 @@ struct Reading {
     view: View,
     text: Canonical,
     weighty: bool,
+    bounded: bool,
 }
 
 impl Reading {
@@ -102,6 +112,7 @@ impl Reading {
             view,
             text,
             weighty: true,
+            bounded: false,
         }
     }
 }
@@ -167,6 +178,9 @@ impl Found {
             }
         }
         self.read_leet(text, layer);
+        for reading in members::members(text) {
+            self.take(reading, layer);
+        }
         if let Some(reading) = letters::evened(text) {
             self.take(reading, layer);
         }
@@ -192,6 +206,7 @@ impl Found {
         self.0.push(Decoded {
             view: reading.view,
             weighty: reading.weighty,
+            bounded: reading.bounded,
             layer: Arc::clone(&layer),
         });
         layer
@@ -200,6 +215,15 @@ impl Found {
 
 fn unwrap(text: &str) -> Option<Reading> {
     escapes::undo(text).or_else(|| encoded::decode(text))
+}
+
+/// The readings of a text that put the strings of JSON documents in it side by side.
+pub(crate) fn members(text: &str) -> Vec<Decoded> {
+    let mut found = Found(Vec::new());
+    for reading in members::members(text) {
+        found.take(reading, None);
+    }
+    found.0
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::edit::{self, BLANK_LINE, Splice};
 use crate::exchange::{Part, PartKind, Unscreened};
 use crate::json;
-use crate::seam::Seams;
+use crate::seam::{self, Chain, Seams};
 use bytes::Bytes;
 use portcullis_text::PartId;
 use std::collections::BTreeMap;
@@ -115,6 +115,12 @@ impl Completion {
     #[must_use]
     pub fn seams(&self) -> &[Part] {
         &self.seams.parts
+    }
+
+    /// Neighbouring texts put side by side, for patterns: a word may be cut over any two of them.
+    #[must_use]
+    pub fn chains(&self) -> Vec<Chain> {
+        seam::chains(&self.parts)
     }
 
     /// The bytes of ordinary parts that bytes of a part or seam stand for.

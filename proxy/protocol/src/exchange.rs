@@ -2,7 +2,7 @@
 
 use crate::Dialect;
 use crate::edit::{self, Edit, EditError};
-use crate::seam::Seams;
+use crate::seam::{self, Chain, Seams};
 use bytes::Bytes;
 use portcullis_text::{Content, PartId, Surface};
 use std::ops::Range;
@@ -203,6 +203,12 @@ impl Exchange {
     #[must_use]
     pub fn seams(&self) -> &[Part] {
         &self.seams.parts
+    }
+
+    /// Neighbouring texts put side by side, for patterns: a word may be cut over any two of them.
+    #[must_use]
+    pub fn chains(&self) -> Vec<Chain> {
+        seam::chains(&self.parts)
     }
 
     /// The text of the last turn when that is the person's and holds text only.

@@ -12,6 +12,93 @@ use std::ops::Range;
 /// Bytes of a long part that are read together with its neighbour.
 const REACH: usize = 512;
 
+/// Bytes of a part's ends that are put side by side with those before and after it.
+const ENDS: usize = 64;
+
+/// Texts that stand one after the other in a body, put side by side whatever they are: a name and
+/// a content, two members of an object, a question and the begun answer. Of a long one only its
+/// ends. A pattern may match over such an end; for a classifier it is no text.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    text: String,
+    pieces: Vec<Piece>,
+}
+
+impl Chain {
+    /// The texts side by side.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes of ordinary parts that bytes of it stand for.
+    #[must_use]
+    pub fn locate(&self, range: Range<usize>) -> Vec<(PartId, Range<usize>)> {
+        let pieces = self.pieces.iter();
+        pieces.filter_map(|piece| piece.overlap(&range)).collect()
+    }
+
+    fn push(&mut self, between: &str, part: &Part, range: Range<usize>) {
+        if !self.text.is_empty() {
+            self.text.push_str(between);
+        }
+        let text = &part.content.expose()[range.clone()];
+        self.pieces.push(Piece {
+            at: self.text.len(),
+            part: part.id,
+            range,
+        });
+        self.text.push_str(text);
+    }
+}
+
+/// The chains of some parts: with a space at each end and without, and where there are keys, with
+/// them and without.
+pub(crate) fn chains(parts: &[Part]) -> Vec<Chain> {
+    if parts.len() < 2 {
+        return Vec::new();
+    }
+    let has_keys = parts.iter().any(|part| part.kind == PartKind::Key);
+    let mut chains = Vec::new();
+    for with_keys in [true, false] {
+        if with_keys && !has_keys {
+            continue;
+        }
+        let taken = || {
+            let parts = parts.iter();
+            parts.filter(move |part| with_keys || part.kind != PartKind::Key)
+        };
+        for between in ["", " "] {
+            chain(taken(), between, &mut chains);
+        }
+    }
+    chains
+}
+
+fn chain<'p>(parts: impl Iterator<Item = &'p Part>, between: &str, chains: &mut Vec<Chain>) {
+    let empty = || Chain {
+        text: String::new(),
+        pieces: Vec::new(),
+    };
+    let mut open = empty();
+    for part in parts {
+        let text = part.content.expose();
+        if text.len() <= 2 * ENDS {
+            open.push(between, part, 0..text.len());
+            continue;
+        }
+        open.push(between, part, 0..text.floor_char_boundary(ENDS));
+        chains.push(std::mem::replace(&mut open, empty()));
+        open.push(
+            between,
+            part,
+            text.ceil_char_boundary(text.len() - ENDS)..text.len(),
+        );
+    }
+    chains.push(open);
+    chains.retain(|chain| 1 < chain.pieces.len());
+}
+
 /// Which bytes of a part stand where in a seam.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {

@@ -3,6 +3,7 @@
 //! [`prompt`] screens what goes to the model, [`completion`] a whole answer, [`stream`] an answer
 //! while it runs.
 
+mod across;
 pub(crate) mod channels;
 pub(crate) mod completion;
 pub(crate) mod conversation;

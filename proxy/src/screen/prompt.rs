@@ -9,7 +9,7 @@ use portcullis_classifiers::classifier::Class;
 use portcullis_config::Action;
 use portcullis_policy::{Decision, Evidence, RefusalText, Terminal};
 use portcullis_protocol::{Edit, Exchange, Part, Role};
-use portcullis_text::{Category, Content, Label, Window};
+use portcullis_text::{Category, Content, Label, Surface, Window};
 
 /// What becomes of a prompt.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ impl Gate {
         event.forget_screening();
         let parts: Vec<&Part> = exchange.parts.iter().chain(exchange.seams()).collect();
         let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let across = self.find_across(&exchange.parts, &exchange.chains(), Surface::User);
+        seen.matches.extend(across);
         self.join_turns(&mut seen, &exchange.parts, event);
         for unscreened in &exchange.unscreened {
             event.receipt.gap(unscreened.reason.name());

@@ -159,6 +159,7 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
         view: View::Joined,
         text: out,
         weighty: false,
+        bounded: false,
     })
 }
 
@@ -191,6 +192,7 @@ pub(super) fn evened(text: &str) -> Option<Reading> {
         view: View::Spaced,
         text: out,
         weighty: false,
+        bounded: false,
     })
 }
 
@@ -266,6 +268,7 @@ fn rewritten(text: &str, letter_of: impl Fn(u8) -> Option<u8>) -> Option<Reading
         view: View::Leet,
         text: out,
         weighty,
+        bounded: false,
     })
 }
 
