@@ -16,6 +16,7 @@ mod encoded;
 mod escapes;
 mod letters;
 mod likelier;
+mod markup;
 mod members;
 
 use crate::View;
@@ -130,7 +131,8 @@ pub fn decoded(text: &str) -> Vec<Decoded> {
         let folded = Arc::new(Layer::canonical(canonical::folded(text)));
         found.read_letters(folded.text.text(), Some(&folded));
         for hidden in escapes::hidden(text) {
-            found.take(hidden, None);
+            let layer = found.take(hidden, None);
+            found.unwrap(layer.text.text(), Some(&layer));
         }
         let raw = Arc::new(Layer::canonical(canonical::raw(text)));
         found.unwrap(raw.text.text(), Some(&raw));
@@ -171,14 +173,21 @@ impl Found {
     /// Letters that stand apart or moved; on top of either, those that are written as digits.
     fn read_letters(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
         for reading in letters::spaced(text).chain(letters::joined(text)) {
+            let is_moved = reading.weighty;
             let layer = self.take(reading, layer);
             self.read_leet(layer.text.text(), Some(&layer));
+            if is_moved {
+                self.read_likelier(layer.text.text(), Some(&layer));
+            }
             if let Some(reading) = unwrap(layer.text.text()) {
                 self.take(reading, Some(&layer));
             }
         }
         self.read_leet(text, layer);
-        for reading in members::members(text) {
+        for reading in members::members(text)
+            .into_iter()
+            .chain(markup::unmarked(text))
+        {
             self.take(reading, layer);
         }
         if let Some(reading) = letters::evened(text) {
@@ -194,6 +203,13 @@ impl Found {
 
     fn read_leet(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
         for reading in letters::leet(text) {
+            let layer = self.take(reading, layer);
+            self.read_likelier(layer.text.text(), Some(&layer));
+        }
+    }
+
+    fn read_likelier(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
+        for reading in likelier::usual_readings(text) {
             self.take(reading, layer);
         }
     }

@@ -250,6 +250,15 @@ impl Exchange {
         (next.role == Role::Assistant).then_some(turn + 1)
     }
 
+    /// The end of the answer that the request begins and the model shall go on with.
+    #[must_use]
+    pub fn begun_answer(&self) -> Option<&Part> {
+        let last = self.turns.last()?;
+        let parts = &self.parts[last.parts.clone()];
+        let mut texts = parts.iter().rev();
+        texts.find(|part| last.role == Role::Assistant && part.kind == PartKind::Text)
+    }
+
     /// How many turns the person has had.
     #[must_use]
     pub fn user_turns(&self) -> usize {

@@ -6,6 +6,9 @@ use portcullis_protocol::{Chain, Part, PartKind};
 use portcullis_text::{PartId, Span, Surface};
 use std::ops::Range;
 
+/// What stands between two texts that are put side by side: nothing that shows, or a space.
+pub(super) const TOUCHING: [&str; 2] = ["\u{2060}", " "];
+
 impl Gate {
     /// Where a pattern matches over two texts that stand one after the other: a word cut over a
     /// name and a content, over two members of an object, over a question and a begun answer.

@@ -25,13 +25,20 @@ impl Gate {
     pub(crate) async fn screen_completion(
         &self,
         completion: &Completion,
+        begun: Option<&Part>,
         notice: Option<&str>,
         asker: Asker,
         event: &mut Event,
     ) -> Result<CompletionVerdict, Error> {
         let parts: Vec<&Part> = completion.parts.iter().chain(completion.seams()).collect();
         let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
-        let across = self.find_across(&completion.parts, &completion.chains(), Surface::Completion);
+        let mut chains = completion.chains();
+        chains.extend(
+            begun
+                .into_iter()
+                .flat_map(|part| completion.chains_after(part)),
+        );
+        let across = self.find_across(&completion.parts, &chains, Surface::Completion);
         seen.matches.extend(across);
         for unscreened in &completion.unscreened {
             event.receipt.gap(unscreened.reason.name());

@@ -4,6 +4,7 @@
 //! while it runs.
 
 mod across;
+mod begun;
 pub(crate) mod channels;
 pub(crate) mod completion;
 pub(crate) mod conversation;

@@ -4,6 +4,9 @@ use super::Reading;
 use crate::View;
 use crate::canonical::Canonical;
 
+/// Stands between two texts that were put side by side: it shows nothing and no word goes on over it.
+const JOINT: &str = "\u{2060}";
+
 /// Most bytes between two strings, of which one may be a key.
 const MAX_GAP: usize = 64;
 
@@ -42,6 +45,7 @@ fn side_by_side(text: &str, literals: &[&Literal]) -> Option<Reading> {
         let [before, after] = pair else { continue };
         if after.start - before.end <= MAX_GAP {
             out.copy(&text[copied..before.end], copied);
+            out.put(JOINT, before.end..after.start);
             copied = after.start;
         }
     }
