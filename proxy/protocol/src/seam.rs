@@ -167,6 +167,9 @@ fn chain<'p>(links: impl Iterator<Item = &'p Link<'p>> + Clone, chains: &mut Vec
     chains.retain(|chain| 1 < chain.pieces.len());
 }
 
+/// Up to so many bytes a text may be a piece of a word, and is read each time it stands there.
+const SHORT: usize = 16;
+
 /// Which bytes of a part stand where in a seam.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -209,6 +212,11 @@ impl Seams {
                 seams.close(&mut run, parts.len());
             }
             let text = part.content.expose();
+            // Saying the same again adds nothing.
+            let said = |(before, _): &(&Part, Range<usize>)| before.content.expose() == text;
+            if SHORT < text.len() && run.iter().any(said) {
+                continue;
+            }
             if text.len() <= 2 * REACH {
                 run.push((part, 0..text.len()));
                 continue;

@@ -8,7 +8,7 @@ use crate::screen::{Asker, Seen};
 use portcullis_classifiers::classifier::Class;
 use portcullis_config::Action;
 use portcullis_policy::{Decision, Evidence, RefusalText, Terminal};
-use portcullis_protocol::{Edit, Exchange, Part, Role};
+use portcullis_protocol::{Edit, Exchange, Part};
 use portcullis_text::{Category, Content, Label, Surface, Window};
 
 /// What becomes of a prompt.
@@ -25,10 +25,11 @@ impl Gate {
     /// would be forwarded: without turns that were refused before.
     pub(crate) async fn screen_prompt(
         &self,
-        mut exchange: Exchange,
+        exchange: Exchange,
         asker: Asker,
         event: &mut Event,
     ) -> Result<(Exchange, PromptVerdict), Error> {
+        let mut exchange = self.without_refused_here(exchange, &asker.salt)?;
         let (mut seen, mut decision) = self.judge(&exchange, asker, event).await?;
         if stops(&decision) {
             let mut stopping = self.stopping_alone(&exchange, &seen);
@@ -46,7 +47,8 @@ impl Gate {
         }
         event.note_decision(decision.action, decision.enforced, &decision.rows);
         if stops(&decision) {
-            self.remember_refused(&exchange, &seen, asker);
+            let refused = self.refused_turns(&exchange, &seen);
+            self.remember_refused(&exchange, &refused, &asker.salt);
             return Ok((exchange, PromptVerdict::Stop(decision.terminal)));
         }
         let verdict = match redactions(&exchange, &decision) {
@@ -111,20 +113,14 @@ impl Gate {
         })
     }
 
-    /// Remembers the turns for which a prompt was refused. Where no turn would be by itself, it is
-    /// the last of those that were too much together.
-    fn remember_refused(&self, exchange: &Exchange, seen: &Seen, asker: Asker) {
+    /// The turns for which a prompt is refused. Where no turn would be by itself, it is the last of
+    /// those that were too much together.
+    fn refused_turns(&self, exchange: &Exchange, seen: &Seen) -> Vec<usize> {
         let mut refused = self.stopping_alone(exchange, seen);
         if refused.is_empty() {
             refused.extend(self.stopping_together(seen).pop());
         }
-        for turn_idx in refused {
-            if exchange.turns[turn_idx].role == Role::System {
-                continue;
-            }
-            let text = Content::from(exchange.turn_text(turn_idx));
-            self.refused.remember(&asker.salt, &text);
-        }
+        refused
     }
 
     /// Turns that would not be forwarded if they stood alone.

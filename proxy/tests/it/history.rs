@@ -238,6 +238,26 @@ async fn a_conversation_that_was_too_much_goes_on_without_its_last_turn() {
                 json!([user("a grim start"), answer(), user("how are you?")])
             );
         }
+        // More harmless turns make what is left harmless; what was refused stays out all the same.
+        let mut long = messages.clone();
+        for number in 0..6 {
+            long.extend([user(&format!("how are you {number}?")), answer()]);
+        }
+        long.push(user("and you?"));
+        let reply = setup.post(path, &turns(&json!(long))).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("allow"), "{path}");
+        let seen = setup.upstream.last().await;
+        assert!(!String::from_utf8_lossy(&seen.body).contains("a grim end"));
+        // Elsewhere the same words are harmless.
+        let other = json!([
+            user("hello"),
+            answer(),
+            user("a grim end"),
+            answer(),
+            user("and?")
+        ]);
+        setup.post(path, &turns(&other)).await;
+        assert_eq!(setup.upstream.last().await.json()["messages"], other);
         messages.push(user("a grim return"));
         let reply = setup.post(path, &turns(&json!(messages))).await;
         assert_eq!(reply.header("x-portcullis-action"), Some("block"), "{path}");

@@ -2,7 +2,7 @@
 
 use super::{Book, DIALECTS, Want, assert_broken, ordinary, path};
 use crate::client::{post, read_reply};
-use crate::script::{Act, stream};
+use crate::script::{Act, chunk, stream};
 use crate::setup::start;
 use crate::upstream::events;
 use std::sync::atomic::Ordering;
@@ -53,7 +53,8 @@ async fn a_panic_in_a_running_stream_ends_it_in_an_error() {
         let acts = vec![
             Act::Send(stream(first.as_bytes())),
             Act::Await,
-            Act::Send(format!("{:x}\r\n{more}\r\n0\r\n\r\n", more.len()).into_bytes()),
+            Act::Send(chunk(more.as_bytes())),
+            Act::Hang,
         ];
         setup.upstream.script(acts).await;
         let body = super::body("script", true, "hello").to_string();
@@ -74,6 +75,7 @@ async fn a_panic_in_a_running_stream_ends_it_in_an_error() {
         assert!(!reply.text().contains("better"), "{}", reply.text());
         assert_broken(anthropic, &reply, "a panic");
         assert!(reply.whole, "the connection goes on");
+        setup.upstream.was_cancelled.notified().await;
         ordinary(&setup).await;
     }
     let records = setup.into_records().await;
