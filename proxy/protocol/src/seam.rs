@@ -76,9 +76,9 @@ pub(crate) fn chains(parts: &[Part]) -> Vec<Chain> {
         )
     });
     let mut chains = Vec::new();
-    chain(links.iter(), &mut chains);
+    chain(&links.iter(), &mut chains);
     if links.iter().any(|link| link.is_key) {
-        chain(links.iter().filter(|link| !link.is_key), &mut chains);
+        chain(&links.iter().filter(|link| !link.is_key), &mut chains);
     }
     let mut columns: BTreeMap<(String, bool), Vec<&Link<'_>>> = BTreeMap::new();
     for link in links.iter().filter(|link| link.part.kind != PartKind::Text) {
@@ -86,7 +86,7 @@ pub(crate) fn chains(parts: &[Part]) -> Vec<Chain> {
         columns.entry((column, link.is_key)).or_default().push(link);
     }
     for column in columns.into_values().filter(|column| 1 < column.len()) {
-        chain(column.into_iter(), &mut chains);
+        chain(&column.into_iter(), &mut chains);
     }
     chains
 }
@@ -95,7 +95,7 @@ pub(crate) fn chains(parts: &[Part]) -> Vec<Chain> {
 pub(crate) fn in_order(parts: &[Part]) -> Vec<Chain> {
     let links: Vec<Link<'_>> = parts.iter().flat_map(links).collect();
     let mut chains = Vec::new();
-    chain(links.iter(), &mut chains);
+    chain(&links.iter(), &mut chains);
     chains
 }
 
@@ -144,7 +144,7 @@ fn column_of(path: &str) -> String {
 }
 
 /// Joins links, with a space between them and with nothing.
-fn chain<'p>(links: impl Iterator<Item = &'p Link<'p>> + Clone, chains: &mut Vec<Chain>) {
+fn chain<'p>(links: &(impl Iterator<Item = &'p Link<'p>> + Clone), chains: &mut Vec<Chain>) {
     let empty = || Chain {
         text: String::new(),
         pieces: Vec::new(),
@@ -166,6 +166,9 @@ fn chain<'p>(links: impl Iterator<Item = &'p Link<'p>> + Clone, chains: &mut Vec
     }
     chains.retain(|chain| 1 < chain.pieces.len());
 }
+
+/// Texts before one that are looked at for the same text.
+const MAX_SAME: usize = 8;
 
 /// Up to so many bytes a text may be a piece of a word, and is read each time it stands there.
 const SHORT: usize = 16;
@@ -214,7 +217,7 @@ impl Seams {
             let text = part.content.expose();
             // Saying the same again adds nothing.
             let said = |(before, _): &(&Part, Range<usize>)| before.content.expose() == text;
-            if SHORT < text.len() && run.iter().any(said) {
+            if SHORT < text.len() && run.iter().rev().take(MAX_SAME).any(said) {
                 continue;
             }
             if text.len() <= 2 * REACH {

@@ -9,7 +9,7 @@ use portcullis_classifiers::classifier::Class;
 use portcullis_config::Action;
 use portcullis_policy::{Decision, Evidence, RefusalText, Terminal};
 use portcullis_protocol::{Edit, Exchange, Part};
-use portcullis_text::{Category, Content, Label, Surface, Window};
+use portcullis_text::{Category, Label, Surface, Window};
 
 /// What becomes of a prompt.
 #[derive(Debug)]
