@@ -81,6 +81,8 @@ pub struct Row {
     pub threshold: f32,
     /// Who saw it.
     pub detector: portcullis_text::Detector,
+    /// The reading it was seen in; `conversation` for the person's turns taken together.
+    pub view: portcullis_text::View,
 }
 
 impl From<&RowHit> for Row {
@@ -92,6 +94,7 @@ impl From<&RowHit> for Row {
             score: hit.score,
             threshold: hit.threshold,
             detector: hit.detector,
+            view: hit.view,
         }
     }
 }
@@ -154,6 +157,8 @@ pub struct Record {
     pub windows: SmallVec<[WindowScores; 2]>,
     /// The largest score per category over all windows, by surface.
     pub scores: SmallVec<[(Surface, Peak); 2]>,
+    /// What the person's turns say together, where two or more say anything.
+    pub conversation: Option<ConversationScores>,
     /// Name and digest of the policy.
     pub policy: Arc<str>,
     /// Digests of the classifiers.
@@ -186,6 +191,15 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Peak(#[serde(serialize_with = "short_scores")] pub Scores);
 
+/// Scores of the person's turns taken together.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConversationScores {
+    /// Turns that were looked at, the latest.
+    pub turns: usize,
+    /// All scores, in category order; 0 where fewer than two turns are rare.
+    pub scores: Peak,
+}
+
 impl Record {
     /// Takes in what a classifier said.
     pub fn note_windows(&mut self, windows: &[portcullis_text::Window]) {
@@ -207,6 +221,7 @@ impl Record {
     pub(crate) fn forget_screening(&mut self) {
         self.windows.clear();
         self.scores.clear();
+        self.conversation = None;
         self.receipt = Receipt::default();
     }
 

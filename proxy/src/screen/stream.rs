@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::record::{Event, Outcome, micros};
 use crate::reply::{answer_id, refusal_of};
+use crate::screen::begun::Begun;
 use crate::screen::channels::{Channels, hold_of, is_answer, key_of};
 use crate::screen::source::Source;
 use crate::screen::{Asker, note_closed, note_screening};
@@ -20,11 +21,11 @@ use http_body::Frame;
 use hyper::body::Incoming;
 use portcullis_classifiers::cascade::{Closed, Screening};
 use portcullis_classifiers::classifier::{Class, Segment, Unit};
-use portcullis_config::FailureRule;
+use portcullis_config::{Action, FailureRule};
 use portcullis_policy::stream::{
     Check, CheckId, CheckKind, DeltaIn, EventEdit, EventIn, Machine, Output, Stop, StreamConfig,
 };
-use portcullis_policy::{RefusalText, Terminal};
+use portcullis_policy::{Evidence, RefusalText, Terminal};
 use portcullis_protocol::sse::{self, Splitter};
 use portcullis_protocol::{Exchange, LocalAnswer, StreamReader};
 use portcullis_text::{Detector, Label};
@@ -33,6 +34,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,6 +43,9 @@ use tokio::time::Sleep;
 
 /// A frame is written once this much may leave.
 const FRAME: usize = 64 * 1024;
+
+/// Room for text that is taken at once; no stream asks for the first of it.
+const ROOM: u64 = 64 * 1024;
 
 /// What a stream is guarded with.
 #[derive(Debug)]
@@ -66,6 +71,10 @@ pub(crate) struct GuardedStream {
     held: VecDeque<Held>,
     first_held: u64,
     held_bytes: u64,
+    /// Bytes of text that the exchange's permit has room for.
+    room: u64,
+    /// The answer that the request begins, until the model has gone on with it.
+    begun: Option<Begun>,
     checks: FuturesUnordered<Asking>,
     channels: Channels,
     timer: Pin<Box<Sleep>>,
@@ -120,6 +129,8 @@ impl GuardedStream {
             held: VecDeque::new(),
             first_held: 0,
             held_bytes: 0,
+            room: ROOM,
+            begun: Begun::of(&plan.exchange),
             checks: FuturesUnordered::new(),
             channels: Channels::default(),
             timer: Box::pin(tokio::time::sleep(gate.config.timeouts.idle)),
@@ -136,8 +147,23 @@ impl GuardedStream {
         }
     }
 
-    /// The next frame of the response's body.
+    /// The next frame of the response's body. After a panic that is an error event: what a
+    /// client gets must not look whole, nor cut by the network.
     pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let advanced = catch_unwind(AssertUnwindSafe(|| self.advance(context)));
+        advanced.unwrap_or_else(|_panic| {
+            tracing::error!(request = %self.event.request_id, "a stream's guard panicked");
+            if !self.over {
+                self.fault(&Error::Internal);
+            }
+            Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))))
+        })
+    }
+
+    fn advance(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -203,9 +229,24 @@ impl GuardedStream {
             }
         }
         if self.held_bytes > self.gate.config.limits.answer {
-            self.fault(&Error::BadAnswer(
+            return self.fault(&Error::BadAnswer(
                 "more of the stream is held than may be".into(),
             ));
+        }
+        self.make_room();
+    }
+
+    /// What is held counts towards what the gate takes on at once.
+    fn make_room(&mut self) {
+        let held = self.held_bytes + self.machine.stats().bytes_in;
+        if held <= self.room {
+            return;
+        }
+        let more = (held - self.room).next_multiple_of(ROOM);
+        self.room += more;
+        let permit = self.event.permit.as_mut();
+        if permit.is_some_and(|permit| permit.grow(more).is_err()) {
+            self.fault(&Error::Overloaded);
         }
     }
 
@@ -245,6 +286,9 @@ impl GuardedStream {
         for delta in &deltas {
             self.channels.note(delta);
         }
+        if let Some(stop) = self.over_the_beginning(&deltas) {
+            return self.block(&stop);
+        }
         self.held_bytes += event.raw().len() as u64;
         self.machine.event(
             now,
@@ -266,6 +310,25 @@ impl GuardedStream {
             self.upstream = None;
             self.machine.end(now);
         }
+    }
+
+    /// What stops the stream where a pattern matches over the answer that the request began and what
+    /// the model went on with.
+    fn over_the_beginning(&mut self, deltas: &[DeltaIn<'_>]) -> Option<Stop> {
+        let matches = self.begun.as_mut()?.go_on(&self.gate.engine, deltas);
+        let decision = self.gate.engine.decide(&Evidence {
+            windows: &[],
+            matches: &matches,
+        });
+        if decision.action == Action::Allow {
+            return None;
+        }
+        self.event
+            .note_decision(decision.action, decision.enforced, &decision.rows);
+        (decision.terminal != Terminal::Forward).then(|| Stop {
+            decision: Box::new(decision),
+            text_released: true,
+        })
     }
 
     fn take_end(&mut self) {
