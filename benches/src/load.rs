@@ -63,6 +63,8 @@ pub struct Report {
     verdicts: BTreeMap<String, u64>,
     /// Request sent (or due) to last byte.
     total: Samples,
+    /// Request sent to the whole answer of a status other than 200.
+    refused: Samples,
     /// Request sent (or due) to the first token of a stream.
     first_token: Samples,
     /// Between the tokens of a stream.
@@ -83,7 +85,8 @@ impl Report {
             "seconds": (self.seconds * 1000.0).round() / 1000.0,
             "per_second": rate(self.ok), "tokens": self.tokens,
             "tokens_per_second": rate(self.tokens),
-            "total_us": self.total.to_json(), "first_token_us": self.first_token.to_json(),
+            "total_us": self.total.to_json(), "refused_us": self.refused.to_json(),
+            "first_token_us": self.first_token.to_json(),
             "gap_us": self.gap.to_json(), "transit_us": self.transit.to_json(),
         })
     }
@@ -92,6 +95,7 @@ impl Report {
         self.ok += other.ok;
         self.tokens += other.tokens;
         self.total.extend(other.total);
+        self.refused.extend(other.refused);
         self.first_token.extend(other.first_token);
         self.gap.extend(other.gap);
         self.transit.extend(other.transit);
@@ -222,11 +226,15 @@ impl Connection {
     ) -> Result<(), Error> {
         let request = plan.request(number)?;
         self.0.ready().await?;
+        let sent = wall_ns();
         let response = self.0.send_request(request).await?;
         if response.status() != 200 {
-            let status = response.status();
+            // An ordinary answer: the connection goes on.
+            let status = response.status().to_string();
             response.into_body().collect().await?;
-            return Err(status.to_string().into());
+            report.refused.push(wall_ns().saturating_sub(sent));
+            *report.failures.entry(status).or_default() += 1;
+            return Ok(());
         }
         report.note_verdict(&response);
         if plan.stream {

@@ -4,6 +4,7 @@
 //! A model name is `mock;key=value;key=value`:
 //! - `tokens=N`: chunks in a stream; 16
 //! - `gap=MS`: pause between chunks; none
+//! - `delay=MS`: pause before the answer; none
 //! - `stamp=1`: each token is the time it was sent, in nanoseconds of the wall clock
 //! - `distinct=1`: each answer is another text, so that no verdict cache can know it
 //!
@@ -53,6 +54,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, hyper::E
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let script = Script::of(body["model"].as_str().unwrap_or_default());
     let streamed = body["stream"] == json!(true);
+    if !script.delay.is_zero() {
+        tokio::time::sleep(script.delay).await;
+    }
     let (content_type, answer) = if streamed {
         ("text/event-stream", Events::new(dialect, script).boxed())
     } else {
@@ -74,6 +78,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, hyper::E
 struct Script {
     tokens: u64,
     gap: Duration,
+    delay: Duration,
     stamp: bool,
     distinct: bool,
 }
@@ -83,6 +88,7 @@ impl Script {
         let mut script = Self {
             tokens: 16,
             gap: Duration::ZERO,
+            delay: Duration::ZERO,
             stamp: false,
             distinct: false,
         };
@@ -91,6 +97,7 @@ impl Script {
             match key {
                 "tokens" => script.tokens = number,
                 "gap" => script.gap = Duration::from_millis(number),
+                "delay" => script.delay = Duration::from_millis(number),
                 "stamp" => script.stamp = 0 < number,
                 "distinct" => script.distinct = 0 < number,
                 _ => {}

@@ -64,6 +64,16 @@ impl Pinned {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// Calls of the `write` family so far, of all threads.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn writes(&self) -> Result<u64, Error> {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("syscw:"));
+        Ok(line.ok_or("no syscw")?.trim().parse()?)
+    }
+
     /// Resident memory in mebibytes.
     ///
     /// # Errors

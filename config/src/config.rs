@@ -130,7 +130,7 @@ pub struct Limits {
     #[serde(with = "size")]
     #[schemars(with = "units::Size")]
     pub header: usize,
-    /// Bytes of all bodies together; 1 GiB. What does not fit is refused with a time to come back.
+    /// Bytes of all bodies and of the text of all streams together; 1 GiB. What does not fit is refused with a time to come back.
     #[serde(with = "size")]
     #[schemars(with = "units::Size")]
     pub memory: u64,

@@ -29,7 +29,7 @@ BENIGN = "benign"
 GAP = "gap"
 
 #: Why a word that is cut over two fields passes.
-TWO_PLACES = "two texts of their own, which no reader puts side by side"
+TWO_PLACES = "two texts of their own that do not stand side by side"
 
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 

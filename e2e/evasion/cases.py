@@ -4,6 +4,7 @@ from . import (
     fields_anthropic,
     fields_openai,
     framing,
+    fresh,
     harmless,
     hidden,
     peers,
@@ -14,7 +15,7 @@ from . import (
 )
 
 MODULES = [peers, hidden, harmless, fields_openai, fields_anthropic]
-MODULES += [writing, transport, whole, streams, framing]
+MODULES += [writing, transport, whole, streams, framing, fresh]
 
 
 def every():

@@ -240,11 +240,7 @@ REFUSED = {
 
 #: What passes, and why.
 GAPS = {
-    "word over user turn and prefill": TWO_PLACES,
-    "word over tool_result and text": TWO_PLACES,
-    "tool_use input, word over members": TWO_PLACES,
     "word over title and text": TWO_PLACES,
-    "stop_sequences, word over two": TWO_PLACES,
     "tool type as an identifier": "the name of a type, which the provider reads and no model",
 }
 

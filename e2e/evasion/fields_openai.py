@@ -3,7 +3,7 @@
 import base64
 import json
 
-from .case import DROP, GAP, REFUSE, TWO_PLACES, Case
+from .case import DROP, GAP, REFUSE, Case
 from .requests import ask, document, post, send, text, turns
 
 UNKNOWN_PART = "a part that cannot be read is refused"
@@ -309,12 +309,6 @@ REFUSED = {
 #: What passes, and why.
 GAPS = {
     "image_url, text called a picture": PICTURE,
-    "word over arguments of two calls": TWO_PLACES,
-    "word over two members of arguments": TWO_PLACES,
-    "word over name and content": TWO_PLACES,
-    "word over keys": TWO_PLACES,
-    "schema enum over two values": TWO_PLACES,
-    "stop, word over sequences": TWO_PLACES,
 }
 
 

@@ -12,7 +12,7 @@ from .case import BAD
 
 
 class Gate:
-    def __init__(self, binary, upstream, folder):
+    def __init__(self, binary, upstream, folder, policy=None):
         listen, admin = free_address(), free_address()
         host, port = listen.split(":")
         self.address, self.admin = (host, int(port)), f"http://{admin}"
@@ -22,7 +22,7 @@ class Gate:
             "admin": admin,
             "upstreams": {"openai": upstream, "anthropic": upstream},
             "record": "none",
-            "policy": {"name": "evasion", "mode": "enforce", "patterns": [rule]},
+            "policy": policy or {"name": "evasion", "mode": "enforce", "patterns": [rule]},
         }
         config, self.log_path = (os.path.join(folder, name) for name in ("gate.yaml", "gate.log"))
         with open(config, "w") as file:

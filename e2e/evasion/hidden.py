@@ -32,7 +32,6 @@ GAPS = {
     "word, backwards and leet": ALONE,
     "word, rot13": ALONE,
     "word, rot13 in upper case": ALONE,
-    "text, leet backwards": CIPHER,
     "word, sharp s": "two letters of the word are one; the twin says what its reader makes of it",
     "word, named characters": CIPHER,
     "word, overlong percent": "bytes that are no UTF-8; decoders refuse them",

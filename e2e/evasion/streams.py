@@ -319,7 +319,6 @@ GAPS = {
     "prompt_filter_results": NO_TEXT,
     "id, a letter a chunk": NO_TEXT,
     "signature_delta, a word a delta": NO_TEXT,
-    "tool arguments, word over members": TWO_PLACES,
     "word over content and refusal": TWO_PLACES,
 }
 

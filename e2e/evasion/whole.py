@@ -5,7 +5,7 @@ import json
 import zlib
 
 from .answers import JSON, STREAM, USAGE, chat, chat_events, dump, message, message_events
-from .case import GAP, REFUSE, SENTENCE, TAIL, TWO_PLACES, Answer, Case
+from .case import GAP, REFUSE, SENTENCE, TAIL, Answer, Case
 from .encodings import brotli, zstd
 from .requests import ask
 
@@ -267,8 +267,6 @@ UNREADABLE = {
 
 #: What passes, and why.
 GAPS = {
-    "openai out: tool arguments, word over members": TWO_PLACES,
-    "openai out: word over content and refusal": TWO_PLACES,
 }
 
 

@@ -15,7 +15,7 @@ use portcullis_classifiers::classifier::Class;
 use portcullis_policy::Terminal;
 use portcullis_protocol::moderations::{self, ModerationResult};
 use portcullis_protocol::{Dialect, GuardCheck, Part};
-use portcullis_text::{Category, Scores, Window};
+use portcullis_text::{Category, Scores, Surface, Window};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -110,7 +110,10 @@ impl Gate {
         let check = GuardCheck::parse(body, &self.parse_rules())?;
         let started = Instant::now();
         let parts: Vec<&Part> = check.parts.iter().chain(check.seams()).collect();
-        let seen = self.look_in_order(&parts, head, event).await?;
+        let mut seen = self.look_in_order(&parts, head, event).await?;
+        let across = self.find_across(&check.parts, &check.chains(), Surface::User);
+        seen.matches.extend(across);
+        self.join_turns(&mut seen, &check.parts, event);
         event.timings.screen_prompt_us = micros(started.elapsed());
         let decision = self.decide(&seen);
         // Nothing is held back here: the verdict is the answer.
@@ -152,6 +155,7 @@ impl Gate {
             "error": record.error,
             "coverage": record.receipt.coverage().to_string(),
             "receipt": record.receipt,
+            "conversation_turns": record.conversation.as_ref().map(|joint| joint.turns),
             "timings": record.timings,
         });
         Ok(Answer::json(Bytes::from(answer.to_string())))
@@ -208,6 +212,7 @@ impl Seen {
         Self {
             windows: windows.cloned().collect(),
             matches: matches.cloned().collect(),
+            joint: None,
         }
     }
 }
@@ -225,5 +230,6 @@ fn finding(row: &crate::record::Row) -> Value {
         "surface": row.surface,
         "action": row.action,
         "detector": row.detector,
+        "view": row.view,
     })
 }

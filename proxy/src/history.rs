@@ -3,7 +3,8 @@
 //! - Turns before the last `/reset-ai` are dropped.
 //! - Commands and our answers to them are dropped: no model needs to read them.
 //! - A turn that was refused before, and the refusal after it, is dropped: the client resends it
-//!   for ever, and the conversation must not be dead.
+//!   for ever, and the conversation must not be dead. One that was refused for what it was after
+//!   others is dropped after these.
 //! - Notices and disclaimers that we appended are taken out of earlier answers.
 //!
 //! What is left is read again as a request of its own, so that what is screened is exactly what
@@ -11,7 +12,7 @@
 
 use crate::error::Error;
 use crate::gate::{Gate, OwnTexts};
-use portcullis_classifiers::cache::Salt;
+use portcullis_classifiers::cache::{Said, Salt};
 use portcullis_protocol::{Edit, Exchange, PartKind, Role, Turn};
 use portcullis_text::{Content, Surface};
 use std::collections::BTreeSet;
@@ -43,6 +44,42 @@ impl Gate {
             .chain(dropped.iter().copied().map(Edit::DropTurn))
             .collect();
         self.edited(exchange, &edits)
+    }
+
+    /// The request without turns that were refused before after the very same others, and the
+    /// refusals after them: such a turn may pass now that more has been said, and was refused.
+    pub(crate) fn without_refused_here(
+        &self,
+        exchange: Exchange,
+        salt: &Salt,
+    ) -> Result<Exchange, Error> {
+        let mut dropped = BTreeSet::new();
+        let mut said = Said::default();
+        for (idx, turn) in users_turns(&exchange) {
+            let after = said.then(salt, &Content::from(exchange.turn_text(idx)));
+            let is_last = idx + 1 >= exchange.turns.len();
+            if !is_last && may_go(&exchange, turn) && self.refused.was_refused_here(&after) {
+                dropped.insert(idx);
+                dropped.extend(self.refusal_after(&exchange, idx));
+            } else {
+                said = after;
+            }
+        }
+        let edits: Vec<Edit> = dropped.into_iter().map(Edit::DropTurn).collect();
+        self.edited(exchange, &edits)
+    }
+
+    /// Remembers turns of a request as refused, by themselves and after those before them.
+    pub(crate) fn remember_refused(&self, exchange: &Exchange, refused: &[usize], salt: &Salt) {
+        let mut said = Said::default();
+        for (idx, _) in users_turns(exchange) {
+            let text = Content::from(exchange.turn_text(idx));
+            said = said.then(salt, &text);
+            if refused.contains(&idx) {
+                self.refused.remember(salt, &text);
+                self.refused.remember_here(&said);
+            }
+        }
     }
 
     /// The request without turns that were refused before, and the refusals after them; `None`
@@ -157,6 +194,12 @@ fn may_go(exchange: &Exchange, turn: &Turn) -> bool {
     let parts = &exchange.parts[turn.parts.clone()];
     let answers_a_call = parts.iter().any(|part| part.surface == Surface::ToolResult);
     turn.role != Role::System && (turn.plain_text || (turn.role == Role::User && !answers_a_call))
+}
+
+/// The turns of the person.
+fn users_turns(exchange: &Exchange) -> impl Iterator<Item = (usize, &Turn)> {
+    let turns = exchange.turns.iter().enumerate();
+    turns.filter(|(_, turn)| matches!(turn.role, Role::User | Role::Other))
 }
 
 /// Every turn up to and with one, but for the operator's own.

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 use moka::sync::Cache;
 use portcullis_config::IdentityRules;
 use portcullis_protocol::Exchange;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-portcullis-subject");
@@ -15,8 +16,6 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) struct Identity {
     /// Keyed hash of the presented credential.
     pub(crate) tenant: u64,
-    /// The same, as records and decisions name it.
-    pub(crate) tenant_name: String,
     /// Random pseudonym of the person, when the request names one.
     pub(crate) subject: Option<String>,
     /// What salts this person's or conversation's cache entries, when the request names one.
@@ -29,6 +28,7 @@ pub(crate) struct Identities {
     key: [u8; 32],
     rules: IdentityRules,
     pseudonyms: Cache<[u8; 32], String>,
+    anonymous: Arc<str>,
 }
 
 impl Identities {
@@ -48,30 +48,35 @@ impl Identities {
             key,
             rules,
             pseudonyms,
+            anonymous: Arc::from("anonymous"),
         })
     }
 
-    /// The tenant that the credentials stand for.
+    /// The tenant that the credentials stand for, and its name in records and decisions.
     #[must_use]
-    pub(crate) fn tenant(&self, headers: &HeaderMap) -> (u64, String) {
+    pub(crate) fn tenant(&self, headers: &HeaderMap) -> (u64, Arc<str>) {
         let credential = headers
             .get(header::AUTHORIZATION)
             .or_else(|| headers.get(API_KEY));
         let Some(credential) = credential else {
-            return (0, "anonymous".to_owned());
+            return (0, Arc::clone(&self.anonymous));
         };
         let digest = blake3::keyed_hash(&self.key, credential.as_bytes());
         let short = digest
             .as_bytes()
             .first_chunk::<8>()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        (short, format!("t_{}", &digest.to_hex()[..16]))
+        (short, format!("t_{}", &digest.to_hex()[..16]).into())
     }
 
     /// Everything known about who sent an exchange.
     #[must_use]
-    pub(crate) fn identify(&self, headers: &HeaderMap, exchange: &Exchange) -> Identity {
-        let (tenant, tenant_name) = self.tenant(headers);
+    pub(crate) fn identify(
+        &self,
+        tenant: u64,
+        headers: &HeaderMap,
+        exchange: &Exchange,
+    ) -> Identity {
         let named = |name: HeaderName| {
             let value = headers.get(name).filter(|_| self.rules.trust_headers)?;
             value.to_str().ok().map(str::to_owned)
@@ -81,7 +86,6 @@ impl Identities {
         let subject = person.map(|person| self.pseudonym(tenant, &person));
         Identity {
             tenant,
-            tenant_name,
             subject,
             who,
         }
@@ -114,7 +118,10 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, HeaderValue::from_static(value));
         }
-        Identities::new(rules).unwrap().identify(&map, &exchange)
+        let identities = Identities::new(rules).unwrap();
+        let (tenant, name) = identities.tenant(&map);
+        assert!(!name.contains("secret"));
+        identities.identify(tenant, &map, &exchange)
     }
 
     #[test]
@@ -122,7 +129,7 @@ mod tests {
         let identity = identify(IdentityRules::default(), &[]);
         let subject = identity.subject.unwrap();
         assert!(subject.starts_with("s_") && !subject.contains("alice"));
-        assert_eq!(identity.tenant_name, "anonymous");
+        assert_eq!(identity.tenant, 0);
     }
 
     #[test]
@@ -133,7 +140,6 @@ mod tests {
         ];
         let untrusted = identify(IdentityRules::default(), &sent);
         assert_eq!(untrusted.who.as_deref(), Some("alice"));
-        assert!(!untrusted.tenant_name.contains("secret"));
         let trusted = identify(
             IdentityRules {
                 trust_headers: true,

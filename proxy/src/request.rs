@@ -58,7 +58,7 @@ impl Gate {
         event.tenant = name;
         event.permit = Some(self.load.admit(tenant)?);
         match self.route(head)? {
-            Route::Chat(dialect) => self.chat(dialect, head, body, event).await,
+            Route::Chat(dialect) => self.chat((dialect, tenant), head, body, event).await,
             Route::Models => self.models(head, event).await,
             Route::Predict => self.predict(tenant, head, body, event).await,
             Route::Moderations => self.moderations(head, body, event).await,
@@ -77,7 +77,7 @@ impl Gate {
     /// A chat exchange of either dialect, from its first byte to its answer.
     async fn chat(
         self: &Arc<Self>,
-        dialect: Dialect,
+        (dialect, tenant): (Dialect, u64),
         head: &Parts,
         body: Incoming,
         event: &mut Event,
@@ -85,7 +85,7 @@ impl Gate {
         event.route = dialect.route_name();
         event.dialect = dialect.name();
         let exchange = self.parse(dialect, head, body, event).await?;
-        let asker = self.identify(head, &exchange, event);
+        let asker = self.identify(tenant, head, &exchange, event);
 
         if let Some(command) = self.commands.intercept(&exchange) {
             return Ok(command_answer(&command, &exchange, event));
@@ -152,8 +152,8 @@ impl Gate {
         .await
     }
 
-    fn identify(&self, head: &Parts, exchange: &Exchange, event: &mut Event) -> Asker {
-        let identity = self.identities.identify(&head.headers, exchange);
+    fn identify(&self, tenant: u64, head: &Parts, exchange: &Exchange, event: &mut Event) -> Asker {
+        let identity = self.identities.identify(tenant, &head.headers, exchange);
         event.subject = identity.subject;
         let salt = self
             .salts
@@ -254,8 +254,9 @@ impl Gate {
             .parse_completion(body, self.config.limits.depth)
             .map_err(|error| Error::BadAnswer(error.to_string()))?;
         let started = Instant::now();
+        let begun = exchange.begun_answer();
         let verdict = self
-            .screen_completion(&completion, notice.as_deref(), asker, event)
+            .screen_completion(&completion, begun, notice.as_deref(), asker, event)
             .await;
         event.timings.screen_completion_us = micros(started.elapsed());
         match verdict? {

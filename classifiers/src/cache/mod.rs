@@ -9,6 +9,6 @@ mod refused;
 mod salt;
 mod verdicts;
 
-pub use refused::RefusedTurns;
+pub use refused::{RefusedTurns, Said};
 pub use salt::{NoRandomness, Salt, Salts};
 pub use verdicts::{Asked, CachedWindow, Key, VerdictCache};

@@ -11,6 +11,23 @@ use std::fmt;
 
 /// Sets a refused turn's MAC apart from a verdict's.
 const PURPOSE: u8 = 2;
+/// The same for a turn with all that the person said before it.
+const HISTORY_PURPOSE: u8 = 3;
+
+/// What a person has said so far in a conversation, as a MAC; says nothing without the salt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said([u8; 32]);
+
+impl Said {
+    /// The same and one turn more.
+    #[must_use]
+    pub fn then(&self, salt: &Salt, turn: &Content) -> Self {
+        let mut hasher = salt.mac(HISTORY_PURPOSE);
+        hasher.update(&self.0);
+        hasher.update(turn.expose().as_bytes());
+        Self(*hasher.finalize().as_bytes())
+    }
+}
 
 /// The user turns that were refused, as MACs under their subject's or conversation's salt.
 ///
@@ -38,6 +55,18 @@ impl RefusedTurns {
     /// Remembers that this turn was refused.
     pub fn remember(&self, salt: &Salt, turn: &Content) {
         self.0.insert(mac(salt, turn), ());
+    }
+
+    /// Remembers that the last turn of this was refused after the others. By itself, or after
+    /// others, it may be harmless.
+    pub fn remember_here(&self, said: &Said) {
+        self.0.insert(said.0, ());
+    }
+
+    /// Whether the last turn of this was refused after the others.
+    #[must_use]
+    pub fn was_refused_here(&self, said: &Said) -> bool {
+        self.0.get(&said.0).is_some()
     }
 
     /// Whether this very turn was refused before.
@@ -70,6 +99,33 @@ mod tests {
         assert!(!turns.was_refused(&salts.salt_for(2, Some("ann")), &turn));
         salts.forget(1, "ann");
         assert!(!turns.was_refused(&salts.salt_for(1, Some("ann")), &turn));
+    }
+
+    #[test]
+    fn a_turn_refused_after_others_is_known_after_these_only() {
+        let (salts, turns) = (Salts::new().unwrap(), RefusedTurns::new(8));
+        let salt = salts.salt_for(1, Some("ann"));
+        let said = |salt: &Salt, texts: &[&str]| {
+            let said = Said::default();
+            texts
+                .iter()
+                .fold(said, |said, text| said.then(salt, &(*text).into()))
+        };
+        turns.remember_here(&said(&salt, &["one", "two"]));
+        assert!(turns.was_refused_here(&said(&salt, &["one", "two"])));
+        let others: [&[&str]; 5] = [
+            &["two"],
+            &["one"],
+            &["two", "one"],
+            &["onetwo"],
+            &["one", "one", "two"],
+        ];
+        for other in others {
+            assert!(!turns.was_refused_here(&said(&salt, other)), "{other:?}");
+        }
+        assert!(!turns.was_refused(&salt, &"two".into()));
+        let bob = salts.salt_for(1, Some("bob"));
+        assert!(!turns.was_refused_here(&said(&bob, &["one", "two"])));
     }
 
     #[test]

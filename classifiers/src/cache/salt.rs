@@ -7,9 +7,9 @@ use blake3::Hasher;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Slots of the forgetting table: 2 MiB, so that one `forget` meets another's slot with a chance
-/// of 1 in 262,144.
-const N_SLOTS: usize = 1 << 18;
+/// Slots of the forgetting table: 512 KiB, so that one `forget` meets another's slot with a chance
+/// of 1 in 65,536.
+const N_SLOTS: usize = 1 << 16;
 
 /// The key of one person's or one conversation's entries. Printed as nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub struct NoRandomness(#[source] getrandom::Error);
 
 /// Makes salts, and forgets them.
 ///
-/// Memory is 2 MiB whatever the number of subjects. Forgetting changes the generation of one slot
-/// of a fixed table, so it cannot overflow; somebody else in the same slot (1 in 262,144) is
+/// Memory is 512 KiB whatever the number of subjects. Forgetting changes the generation of one slot
+/// of a fixed table, so it cannot overflow; somebody else in the same slot (1 in 65,536) is
 /// forgotten too, which costs them fresh scoring and nothing else.
 pub struct Salts {
     process: [u8; 32],

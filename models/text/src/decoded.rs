@@ -16,6 +16,8 @@ mod encoded;
 mod escapes;
 mod letters;
 mod likelier;
+mod markup;
+mod members;
 
 use crate::View;
 use crate::canonical::{self, Canonical};
@@ -31,6 +33,7 @@ const MAX_LAYERS: usize = 4;
 pub struct Decoded {
     view: View,
     weighty: bool,
+    bounded: bool,
     layer: Arc<Layer>,
 }
 
@@ -53,6 +56,13 @@ impl Decoded {
     #[must_use]
     pub const fn is_weighty(&self) -> bool {
         self.weighty
+    }
+
+    /// Whether what is found in it counts only where it begins and ends with a word. Strings that
+    /// were put side by side make words that nobody wrote: `club` and `ombudsman`.
+    #[must_use]
+    pub const fn is_bounded(&self) -> bool {
+        self.bounded
     }
 
     /// The reading. Its canonical views have not been taken.
@@ -94,6 +104,7 @@ struct Reading {
     view: View,
     text: Canonical,
     weighty: bool,
+    bounded: bool,
 }
 
 impl Reading {
@@ -102,6 +113,7 @@ impl Reading {
             view,
             text,
             weighty: true,
+            bounded: false,
         }
     }
 }
@@ -119,7 +131,8 @@ pub fn decoded(text: &str) -> Vec<Decoded> {
         let folded = Arc::new(Layer::canonical(canonical::folded(text)));
         found.read_letters(folded.text.text(), Some(&folded));
         for hidden in escapes::hidden(text) {
-            found.take(hidden, None);
+            let layer = found.take(hidden, None);
+            found.unwrap(layer.text.text(), Some(&layer));
         }
         let raw = Arc::new(Layer::canonical(canonical::raw(text)));
         found.unwrap(raw.text.text(), Some(&raw));
@@ -160,13 +173,23 @@ impl Found {
     /// Letters that stand apart or moved; on top of either, those that are written as digits.
     fn read_letters(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
         for reading in letters::spaced(text).chain(letters::joined(text)) {
+            let is_moved = reading.weighty;
             let layer = self.take(reading, layer);
             self.read_leet(layer.text.text(), Some(&layer));
+            if is_moved {
+                self.read_likelier(layer.text.text(), Some(&layer));
+            }
             if let Some(reading) = unwrap(layer.text.text()) {
                 self.take(reading, Some(&layer));
             }
         }
         self.read_leet(text, layer);
+        for reading in members::members(text)
+            .into_iter()
+            .chain(markup::unmarked(text))
+        {
+            self.take(reading, layer);
+        }
         if let Some(reading) = letters::evened(text) {
             self.take(reading, layer);
         }
@@ -180,6 +203,13 @@ impl Found {
 
     fn read_leet(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
         for reading in letters::leet(text) {
+            let layer = self.take(reading, layer);
+            self.read_likelier(layer.text.text(), Some(&layer));
+        }
+    }
+
+    fn read_likelier(&mut self, text: &str, layer: Option<&Arc<Layer>>) {
+        for reading in likelier::usual_readings(text) {
             self.take(reading, layer);
         }
     }
@@ -192,6 +222,7 @@ impl Found {
         self.0.push(Decoded {
             view: reading.view,
             weighty: reading.weighty,
+            bounded: reading.bounded,
             layer: Arc::clone(&layer),
         });
         layer
@@ -200,6 +231,15 @@ impl Found {
 
 fn unwrap(text: &str) -> Option<Reading> {
     escapes::undo(text).or_else(|| encoded::decode(text))
+}
+
+/// The readings of a text that put the strings of JSON documents in it side by side.
+pub(crate) fn members(text: &str) -> Vec<Decoded> {
+    let mut found = Found(Vec::new());
+    for reading in members::members(text) {
+        found.take(reading, None);
+    }
+    found.0
 }
 
 #[cfg(test)]

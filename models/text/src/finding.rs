@@ -97,6 +97,8 @@ pub enum View {
     /// Read from the end to the beginning.
     #[serde(rename = "decoded:reversed")]
     Reversed,
+    /// The turns of a conversation taken together; no text of its own.
+    Conversation,
 }
 
 impl View {
@@ -117,6 +119,7 @@ impl View {
             Self::Joined => "decoded:joined",
             Self::Leet => "decoded:leet",
             Self::Reversed => "decoded:reversed",
+            Self::Conversation => "conversation",
         }
     }
 }

@@ -23,7 +23,7 @@ mod syntax;
 
 pub use scanner::Scanner;
 
-use crate::decoded::decoded;
+use crate::decoded::{Decoded, decoded, members};
 use crate::{PatternId, View, canonical};
 use program::Program;
 use std::fmt;
@@ -163,11 +163,30 @@ impl PatternSet {
         if self.is_empty() {
             return Vec::new();
         }
-        let readings = decoded(text).into_iter();
+        self.find_in(decoded(text))
+    }
+
+    /// Every match over the places where texts were put side by side: as written, and in JSON
+    /// documents from string to string. Only what begins and ends with a word counts.
+    #[must_use]
+    pub fn find_across(&self, text: &str) -> Vec<PatternMatch> {
+        let mut found = self.find(text);
+        found.retain(|found| is_bounded(text, &found.range));
+        if !self.is_empty() {
+            found.extend(self.find_in(members(text)));
+        }
+        found
+    }
+
+    fn find_in(&self, readings: Vec<Decoded>) -> Vec<PatternMatch> {
+        let readings = readings.into_iter();
         readings
             .flat_map(|reading| {
-                let found = self.find(reading.text()).into_iter();
-                found.map(move |found| PatternMatch {
+                let mut found = self.find(reading.text());
+                if reading.is_bounded() {
+                    found.retain(|found| is_bounded(reading.text(), &found.range));
+                }
+                found.into_iter().map(move |found| PatternMatch {
                     id: found.id,
                     range: reading.original_range(found.range),
                     view: reading.view(),
@@ -188,6 +207,17 @@ impl fmt::Debug for PatternSet {
         let n_patterns = self.program.as_ref().map_or(0, |program| program.ids.len());
         write!(f, "PatternSet({n_patterns} patterns)")
     }
+}
+
+/// Whether no word goes on before or behind some bytes.
+fn is_bounded(text: &str, range: &Range<usize>) -> bool {
+    let goes_on = |one: Option<char>, next: Option<char>| {
+        one.is_some_and(char::is_alphanumeric) && next.is_some_and(char::is_alphanumeric)
+    };
+    let within = &text[range.clone()];
+    let (before, after) = (&text[..range.start], &text[range.end..]);
+    !goes_on(before.chars().next_back(), within.chars().next())
+        && !goes_on(within.chars().next_back(), after.chars().next())
 }
 
 fn may_match(program: &Program, text: &str) -> bool {

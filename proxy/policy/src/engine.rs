@@ -4,7 +4,7 @@ use crate::patterns::{Patterns, Rule, located};
 use crate::rows::Rows;
 use crate::{Decision, Evidence, Explanation, Match, RefusalText, Tally};
 use portcullis_config::{Action, Mode, OnFailure, Policy, Thresholds, default_disclaimer};
-use portcullis_text::pattern::PatternError;
+use portcullis_text::pattern::{PatternError, PatternMatch};
 use portcullis_text::{Category, Label, PartId, PatternId, Surface, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +120,13 @@ impl Engine {
             .into_iter()
             .map(|found| located(found, part, surface))
             .collect()
+    }
+
+    /// Where the policy's patterns match over places where texts were put side by side; only what
+    /// begins and ends with a word counts. Linear in its length.
+    #[must_use]
+    pub fn find_across(&self, surface: Surface, text: &str) -> Vec<PatternMatch> {
+        self.patterns.on(surface).find_across(text)
     }
 
     /// What is done about a match.

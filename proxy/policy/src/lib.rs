@@ -8,6 +8,7 @@
 //! screened; the verdict about a stream does not depend on how its bytes arrived.
 //! Start with [`Engine::decide`], then [`stream`].
 
+mod conversation;
 mod decision;
 mod engine;
 mod explain;
@@ -17,6 +18,7 @@ pub mod simulator;
 pub mod stream;
 mod tally;
 
+pub use conversation::{Conversation, MAX_TURNS};
 pub use decision::{Decision, Evidence, Match, Redaction, RefusalText, RowHit, Terminal};
 pub use engine::{CompileError, Engine};
 pub use explain::{ExplainedRow, Explanation};

@@ -3,9 +3,9 @@
 use crate::edit::{self, BLANK_LINE, Splice};
 use crate::exchange::{Part, PartKind, Unscreened};
 use crate::json;
-use crate::seam::Seams;
+use crate::seam::{self, Chain, Seams};
 use bytes::Bytes;
-use portcullis_text::PartId;
+use portcullis_text::{PartId, Surface};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -115,6 +115,32 @@ impl Completion {
     #[must_use]
     pub fn seams(&self) -> &[Part] {
         &self.seams.parts
+    }
+
+    /// Neighbouring texts put side by side, for patterns: a word may be cut over any two of them.
+    #[must_use]
+    pub fn chains(&self) -> Vec<Chain> {
+        seam::chains(&self.parts)
+    }
+
+    /// The answer that a request began put before each choice's own, for patterns. The number of
+    /// the beginning is that of no part.
+    #[must_use]
+    pub fn chains_after(&self, begun: &Part) -> Vec<Chain> {
+        let begun = Part {
+            id: PartId(u32::MAX),
+            surface: Surface::Completion,
+            ..begun.clone()
+        };
+        let texts = self.parts.iter().filter(|part| part.kind == PartKind::Text);
+        let mut seen = Vec::new();
+        let firsts = texts.filter(|part| {
+            let is_first = !seen.contains(&part.choice);
+            seen.push(part.choice);
+            is_first
+        });
+        let both = firsts.map(|first| [begun.clone(), first.clone()]);
+        both.flat_map(|both| seam::in_order(&both)).collect()
     }
 
     /// The bytes of ordinary parts that bytes of a part or seam stand for.

@@ -2,7 +2,7 @@
 
 use crate::Dialect;
 use crate::edit::{self, Edit, EditError};
-use crate::seam::Seams;
+use crate::seam::{self, Chain, Seams};
 use bytes::Bytes;
 use portcullis_text::{Content, PartId, Surface};
 use std::ops::Range;
@@ -205,6 +205,12 @@ impl Exchange {
         &self.seams.parts
     }
 
+    /// Neighbouring texts put side by side, for patterns: a word may be cut over any two of them.
+    #[must_use]
+    pub fn chains(&self) -> Vec<Chain> {
+        seam::chains(&self.parts)
+    }
+
     /// The text of the last turn when that is the person's and holds text only.
     #[must_use]
     pub fn last_user_text(&self) -> Option<Content> {
@@ -242,6 +248,15 @@ impl Exchange {
     pub fn assistant_after(&self, turn: usize) -> Option<usize> {
         let next = self.turns.get(turn + 1)?;
         (next.role == Role::Assistant).then_some(turn + 1)
+    }
+
+    /// The end of the answer that the request begins and the model shall go on with.
+    #[must_use]
+    pub fn begun_answer(&self) -> Option<&Part> {
+        let last = self.turns.last()?;
+        let parts = &self.parts[last.parts.clone()];
+        let mut texts = parts.iter().rev();
+        texts.find(|part| last.role == Role::Assistant && part.kind == PartKind::Text)
     }
 
     /// How many turns the person has had.

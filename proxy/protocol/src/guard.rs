@@ -2,7 +2,7 @@
 
 use crate::exchange::{ParseRules, Part, PartKind, Unscreened};
 use crate::json::{self, Kind, Value};
-use crate::seam::Seams;
+use crate::seam::{self, Chain, Seams};
 use crate::walk::{Rule, Step, Walk};
 use crate::{ParseError, openai, read};
 use bytes::Bytes;
@@ -62,6 +62,12 @@ impl GuardCheck {
     #[must_use]
     pub fn seams(&self) -> &[Part] {
         &self.seams.parts
+    }
+
+    /// Neighbouring texts put side by side, for patterns: a word may be cut over any two of them.
+    #[must_use]
+    pub fn chains(&self) -> Vec<Chain> {
+        seam::chains(&self.parts)
     }
 }
 

@@ -236,13 +236,37 @@ impl<'d> Value<'d> {
 
     /// Whether it is this string.
     pub(crate) fn is(self, text: &str) -> bool {
-        self.as_str().is_some_and(|own| own == text)
+        let Node {
+            kind, start, end, ..
+        } = self.node();
+        if kind == Kind::String(false) && end as usize - start as usize != text.len() + 2 {
+            return false;
+        }
+        match self.literal() {
+            Some(literal) => literal == text.as_bytes(),
+            None => self.as_str().is_some_and(|own| own == text),
+        }
+    }
+
+    /// The bytes of a string that says what it means without an escape.
+    pub(crate) fn literal(self) -> Option<&'d [u8]> {
+        let Node {
+            kind, start, end, ..
+        } = self.node();
+        let inner = start as usize + 1..end as usize - 1;
+        (kind == Kind::String(false)).then(|| &self.text.as_bytes()[inner])
     }
 
     /// How many items or members it has, up to `most`.
     pub(crate) fn has_any(self) -> bool {
         self.node().next as usize > self.idx + 1
     }
+}
+
+/// Whether bytes within quotes are a string that says what it means: nothing in them ends it, and
+/// nothing is an escape or a bare control character. UTF-8 is the caller's to check.
+pub(crate) fn is_plain_literal(inner: &[u8]) -> bool {
+    reader::first_special(inner).is_none()
 }
 
 /// Undoes the escapes of a string that was read by [`parse`].

@@ -42,4 +42,5 @@ pub use exchange::{Exchange, OnPart, ParseRules, Part, PartKind, Reason, Role, T
 pub use guard::GuardCheck;
 pub use reply::{LocalAnswer, Refusal, Reply};
 pub use route::{Route, RouteError, route};
+pub use seam::Chain;
 pub use stream::{Channel, Delta, EventText, StreamError, StreamReader};

@@ -1,10 +1,11 @@
 //! Pictures, sound and files: what of them is text, and what has to be reported or refused.
 
 use crate::ParseError;
-use crate::exchange::Reason;
+use crate::exchange::{PartKind, Reason};
 use crate::form::{is_base64, is_opaque};
 use crate::json::Value;
 use crate::walk::Walk;
+use portcullis_text::Content;
 
 /// The address of a picture: inline data, or where it lies.
 ///
@@ -61,15 +62,31 @@ pub(crate) fn base64(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError
 /// The same with or without `data:…;base64,` before it.
 pub(crate) fn inline_data(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseError> {
     let text = value.as_str().unwrap_or_default();
-    let data = match media_type(&text) {
-        Some(_) => text.split_once(";base64,").map_or(&*text, |(_, data)| data),
-        None => &text,
+    let kind = media_type(&text);
+    let (head, data) = match text.split_once(";base64,").filter(|_| kind.is_some()) {
+        Some(split) => split,
+        None => ("", &*text),
     };
-    if value.is_string() && is_base64(data) {
-        Ok(())
-    } else {
-        walk.everything(value)
+    if !value.is_string() || !is_base64(data) {
+        return walk.everything(value);
     }
+    let kind = kind.unwrap_or_default();
+    if head.is_empty() || (head.len() == "data:".len() + kind.len() && is_media_type(&kind)) {
+        return Ok(());
+    }
+    // What stands before the data can say anything. A key is text that cannot be replaced.
+    walk.push(PartKind::Key, value, Content::from(head))
+}
+
+/// Whether a media type is one that is in use: others can say anything.
+fn is_media_type(kind: &str) -> bool {
+    const SUBTYPES: [&str; 29] = [
+        "aac", "apng", "avif", "basic", "bmp", "flac", "gif", "heic", "heif", "icon", "jpeg",
+        "jpg", "l16", "m4a", "mp3", "mp4", "mpeg", "mpga", "ogg", "opus", "pcm", "pcm16", "png",
+        "tiff", "vnd.wave", "wav", "wave", "webm", "webp",
+    ];
+    let subtype = kind.split_once('/').map_or("", |(_, subtype)| subtype);
+    SUBTYPES.contains(&subtype.strip_prefix("x-").unwrap_or(subtype))
 }
 
 /// A signature: it proves who wrote the text beside it and says nothing itself.

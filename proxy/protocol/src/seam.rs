@@ -7,10 +7,171 @@
 
 use crate::exchange::{Part, PartKind};
 use portcullis_text::{Content, PartId, Surface};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Bytes of a long part that are read together with its neighbour.
 const REACH: usize = 512;
+
+/// Bytes of a part's ends that are put side by side with those before and after it.
+const ENDS: usize = 64;
+
+/// Between two of them: it shows nothing, and no word goes on over it.
+const NOTHING: &str = "\u{2060}";
+
+/// Texts that stand one after the other in a body, put side by side whatever they are: a name and
+/// a content, two members of an object, a question and the begun answer. Of a long one only its
+/// ends. A pattern may match over such an end; for a classifier it is no text.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    text: String,
+    pieces: Vec<Piece>,
+}
+
+impl Chain {
+    /// The texts side by side.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes of ordinary parts that bytes of it stand for.
+    #[must_use]
+    pub fn locate(&self, range: Range<usize>) -> Vec<(PartId, Range<usize>)> {
+        let pieces = self.pieces.iter();
+        pieces.filter_map(|piece| piece.overlap(&range)).collect()
+    }
+
+    fn push(&mut self, between: &str, part: &Part, range: Range<usize>) {
+        if !self.text.is_empty() {
+            self.text.push_str(between);
+        }
+        let text = &part.content.expose()[range.clone()];
+        self.pieces.push(Piece {
+            at: self.text.len(),
+            part: part.id,
+            range,
+        });
+        self.text.push_str(text);
+    }
+}
+
+/// The chains of some parts, in the order in which a model reads them: what stands outside of the
+/// turns first, and of an answer the reasoning. Once all of them; once without keys; and each
+/// field of a list by itself, since others stand between its items.
+pub(crate) fn chains(parts: &[Part]) -> Vec<Chain> {
+    if parts.len() < 2 {
+        return Vec::new();
+    }
+    let mut links: Vec<Link<'_>> = parts.iter().flat_map(links).collect();
+    links.sort_by_key(|link| {
+        let part = link.part;
+        let is_in_turn = part.turn.is_some();
+        let is_last = part.surface == Surface::System && !is_in_turn;
+        (
+            is_in_turn,
+            is_last,
+            part.choice,
+            part.surface != Surface::Reasoning,
+        )
+    });
+    let mut chains = Vec::new();
+    chain(&links.iter(), &mut chains);
+    if links.iter().any(|link| link.is_key) {
+        chain(&links.iter().filter(|link| !link.is_key), &mut chains);
+    }
+    let mut columns: BTreeMap<(String, bool), Vec<&Link<'_>>> = BTreeMap::new();
+    for link in links.iter().filter(|link| link.part.kind != PartKind::Text) {
+        let column = column_of(&link.part.path);
+        columns.entry((column, link.is_key)).or_default().push(link);
+    }
+    for column in columns.into_values().filter(|column| 1 < column.len()) {
+        chain(&column.into_iter(), &mut chains);
+    }
+    chains
+}
+
+/// The chains of some parts in the order in which they come.
+pub(crate) fn in_order(parts: &[Part]) -> Vec<Chain> {
+    let links: Vec<Link<'_>> = parts.iter().flat_map(links).collect();
+    let mut chains = Vec::new();
+    chain(&links.iter(), &mut chains);
+    chains
+}
+
+/// A text that stands in a chain: a part, or a string of the JSON document that a part is.
+struct Link<'p> {
+    part: &'p Part,
+    range: Range<usize>,
+    is_key: bool,
+}
+
+fn links(part: &Part) -> Vec<Link<'_>> {
+    let text = part.content.expose();
+    if part.kind != PartKind::Arguments || !text.contains('"') {
+        return vec![Link {
+            part,
+            range: 0..text.len(),
+            is_key: part.kind == PartKind::Key,
+        }];
+    }
+    let mut links = Vec::new();
+    let mut at = 0;
+    for piece in text.split('"') {
+        let range = at..at + piece.len();
+        at = range.end + 1;
+        let is_structure = |c: char| !c.is_alphanumeric() || c.is_ascii_digit();
+        let is_word = |word: &str| matches!(word, "" | "true" | "false" | "null");
+        if !piece.split(is_structure).all(is_word) {
+            let rest = text.get(at..).unwrap_or_default().trim_start();
+            links.push(Link {
+                part,
+                range,
+                is_key: rest.starts_with(':'),
+            });
+        }
+    }
+    links
+}
+
+/// A place without the numbers of items.
+fn column_of(path: &str) -> String {
+    let is_number =
+        |step: &&str| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit());
+    let steps = path.split('/');
+    let steps = steps.map(|step| if is_number(&step) { "*" } else { step });
+    steps.collect::<Vec<_>>().join("/")
+}
+
+/// Joins links, with a space between them and with nothing.
+fn chain<'p>(links: &(impl Iterator<Item = &'p Link<'p>> + Clone), chains: &mut Vec<Chain>) {
+    let empty = || Chain {
+        text: String::new(),
+        pieces: Vec::new(),
+    };
+    for between in [NOTHING, " "] {
+        let mut open = empty();
+        for Link { part, range, .. } in links.clone() {
+            let text = part.content.expose();
+            let Range { start, end } = range.clone();
+            if end - start <= 2 * ENDS {
+                open.push(between, part, start..end);
+                continue;
+            }
+            open.push(between, part, start..text.floor_char_boundary(start + ENDS));
+            chains.push(std::mem::replace(&mut open, empty()));
+            open.push(between, part, text.ceil_char_boundary(end - ENDS)..end);
+        }
+        chains.push(open);
+    }
+    chains.retain(|chain| 1 < chain.pieces.len());
+}
+
+/// Texts before one that are looked at for the same text.
+const MAX_SAME: usize = 8;
+
+/// Up to so many bytes a text may be a piece of a word, and is read each time it stands there.
+const SHORT: usize = 16;
 
 /// Which bytes of a part stand where in a seam.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +215,11 @@ impl Seams {
                 seams.close(&mut run, parts.len());
             }
             let text = part.content.expose();
+            // Saying the same again adds nothing.
+            let said = |(before, _): &(&Part, Range<usize>)| before.content.expose() == text;
+            if SHORT < text.len() && run.iter().rev().take(MAX_SAME).any(said) {
+                continue;
+            }
             if text.len() <= 2 * REACH {
                 run.push((part, 0..text.len()));
                 continue;

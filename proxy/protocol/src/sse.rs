@@ -6,6 +6,7 @@
 //! change the events, their bytes, or where an error is found.
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// One event, with the bytes it came in.
@@ -79,7 +80,7 @@ impl Event {
 
     fn read(raw: Bytes, is_first: bool) -> Self {
         let mut name = 0..0;
-        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut found: SmallVec<[Range<usize>; 1]> = SmallVec::new();
         let start = if is_first && raw.starts_with(BOM) {
             BOM.len()
         } else {
@@ -251,8 +252,9 @@ impl Splitter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let mut events = Vec::new();
         let mut rest = self.with_carry(chunk);
+        // A chunk of one event, or many small ones that lay ready together.
+        let mut events = Vec::with_capacity(1 + rest.len() / 256);
         loop {
             let end = self.scan.run(&rest);
             if end.unwrap_or(rest.len()) > self.max_event {

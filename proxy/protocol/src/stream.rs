@@ -13,7 +13,9 @@ use crate::{Dialect, Exchange, Refusal, anthropic, openai, sse};
 use bytes::Bytes;
 use portcullis_text::Surface;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Deepest nesting in an event.
 const DEPTH: usize = 64;
@@ -163,6 +165,65 @@ pub struct StreamReader {
     callers: Vec<u32>,
     /// Choices whose visible text begins like a JSON document.
     json_like: Vec<u32>,
+    last: Option<Frame>,
+}
+
+/// An event with one text in it. The next one is nearly always the same but for that text.
+#[derive(Clone)]
+struct Frame {
+    event: sse::Event,
+    /// The text's literal within the event's data, quotes included.
+    literal: Range<usize>,
+    choice: u32,
+    channel: Channel,
+    effects: Effects,
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Frame({:?})", self.event)
+    }
+}
+
+impl Frame {
+    /// What can be kept of an event: exactly one text, plainly written, and nothing out of the
+    /// ordinary beside it.
+    fn of(event: &sse::Event, seen: &Seen<'_>) -> Option<Self> {
+        let [only] = &seen.found[..] else { return None };
+        let Place::Literal(literal) = &only.place else {
+            return None;
+        };
+        let ordinary = |effect: &Effect| matches!(effect, Effect::Choice(_) | Effect::Text(_));
+        let is_plain = seen.tools.is_empty()
+            && seen.unscreened.is_empty()
+            && !seen.error
+            && !seen.keep_alive
+            && !only.text.is_empty()
+            && seen.effects.iter().all(ordinary);
+        is_plain.then(|| Self {
+            event: event.clone(),
+            literal: literal.clone(),
+            choice: only.choice,
+            channel: only.channel,
+            effects: seen.effects.clone(),
+        })
+    }
+
+    /// The text of an event that differs from this one in its text alone, which must stand there
+    /// without an escape. The structure was read before, so nothing of it need be read again.
+    fn text_of<'e>(&self, event: &'e sse::Event) -> Option<&'e str> {
+        let (known, data) = (self.event.data()?, event.data()?);
+        let (before, after) = (
+            &known[..=self.literal.start],
+            &known[self.literal.end - 1..],
+        );
+        let rest = data.strip_prefix(before)?;
+        let literal = rest.strip_suffix(after)?;
+        let is_text = !literal.is_empty() && json::is_plain_literal(literal);
+        let text = is_text.then_some(literal)?;
+        (event.name() == self.event.name()).then_some(())?;
+        std::str::from_utf8(text).ok()
+    }
 }
 
 impl StreamReader {
@@ -177,6 +238,7 @@ impl StreamReader {
             tools: Vec::new(),
             callers: Vec::new(),
             json_like: Vec::new(),
+            last: None,
         }
     }
 
@@ -204,12 +266,37 @@ impl StreamReader {
                 ..EventText::default()
             });
         }
+        if let Some(read) = self.read_alike(event) {
+            return Ok(read);
+        }
         let document = document_of(data)?;
         let seen = seen_in(self.dialect, event, &document)?;
+        self.last = Frame::of(event, &seen);
         if self.dialect == Dialect::OpenAiChat && self.head.id.is_empty() {
             self.head = openai::stream::head(document.root()).unwrap_or_default();
         }
         Ok(self.take(seen))
+    }
+
+    /// Reads an event that is like the last one but for its text.
+    fn read_alike(&mut self, event: &sse::Event) -> Option<EventText> {
+        let frame = self.last.take()?;
+        let read = frame.text_of(event).map(|text| {
+            let found = Found {
+                choice: frame.choice,
+                channel: frame.channel,
+                text: Cow::Borrowed(text),
+                place: Place::Literal(frame.literal.clone()),
+            };
+            let delta = self.delta(&found);
+            self.note(frame.effects.clone());
+            EventText {
+                deltas: SmallVec::from_buf([delta]),
+                ..EventText::default()
+            }
+        });
+        self.last = Some(frame);
+        read
     }
 
     fn take(&mut self, seen: Seen<'_>) -> EventText {
@@ -430,5 +517,102 @@ fn splice_at(place: &Place, text: &str) -> Option<Splice> {
             Some((range.clone(), json::quote(&spaced)))
         }
         Place::Null(range) => Some((range.clone(), "null".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ParseRules;
+    use proptest::prelude::*;
+
+    fn reader(dialect: Dialect) -> StreamReader {
+        let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+        let exchange = dialect.parse(Bytes::from(body), &ParseRules::default());
+        dialect.stream(&exchange.unwrap())
+    }
+
+    /// Frames around a text, which differ in what must not be taken for alike.
+    const OPENAI: [&str; 9] = [
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"@"}}]}"#,
+        r#"data: {"id":"c","choices":[{"index":1,"delta":{"content":"@"}}]}"#,
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"@","role":"assistant"}}]}"#,
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"reasoning_content":"@"}}]}"#,
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"@"}}]}}]}"#,
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"@"},"finish_reason":"stop"}]}"#,
+        r#"data: {"id":"@","choices":[{"index":0,"delta":{"content":"fixed text"}}]}"#,
+        r#"data: {"id":"c","x":"@","choices":[{"index":0,"delta":{"content":"fixed text"}}]}"#,
+        ": @",
+    ];
+    const ANTHROPIC: [&str; 4] = [
+        r#"event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+        r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+        r#"event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"@"}}"#,
+        r#"event: ping
+data: {"type":"ping"}"#,
+    ];
+    const TEXTS: [&str; 10] = [
+        "one two",
+        "word",
+        "",
+        "\\n",
+        "\\u0041",
+        "é ü",
+        "\"",
+        "a\",\"x\":\"b",
+        "{\\\"k",
+        "a\u{1}b",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// Reading an event by its likeness to the last one gives what reading it afresh gives.
+        #[test]
+        fn likeness_changes_nothing(
+            is_openai in any::<bool>(),
+            script in prop::collection::vec((0..9_usize, 0..10_usize), 1..12),
+        ) {
+            let (dialect, frames) = if is_openai {
+                (Dialect::OpenAiChat, &OPENAI[..])
+            } else {
+                (Dialect::AnthropicMessages, &ANTHROPIC[..])
+            };
+            let (mut alike, mut afresh) = (reader(dialect), reader(dialect));
+            for (frame, text) in script {
+                // Runs of one frame are what the short way is for.
+                let frame = frames[(frame / 3) % frames.len()];
+                let raw = frame.replace('@', TEXTS[text]) + "\n\n";
+                let event = sse::Splitter::new(4096).push(Bytes::from(raw)).unwrap().remove(0);
+                afresh.last = None;
+                let (one, other) = (alike.read(&event), afresh.read(&event));
+                prop_assert_eq!(&one, &other);
+                if one.is_err() {
+                    break;
+                }
+                prop_assert_eq!(alike.unsent.back(), afresh.unsent.back());
+                prop_assert_eq!(&alike.json_like, &afresh.json_like);
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_like_the_last_one_is_read_by_its_likeness() {
+        let mut reader = reader(Dialect::OpenAiChat);
+        for text in ["one ", "two ", "three "] {
+            let raw = OPENAI[0].replace('@', text) + "\n\n";
+            let event = sse::Splitter::new(4096)
+                .push(Bytes::from(raw))
+                .unwrap()
+                .remove(0);
+            let is_alike = reader
+                .last
+                .as_ref()
+                .is_some_and(|last| last.text_of(&event).is_some());
+            assert_eq!(is_alike, text != "one ");
+            assert_eq!(reader.read(&event).unwrap().deltas[0].text, text);
+        }
     }
 }

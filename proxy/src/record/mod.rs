@@ -18,6 +18,7 @@ use portcullis_config::{Action, Mode};
 use portcullis_policy::RowHit;
 use portcullis_text::{Category, Scores, Surface};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -80,6 +81,8 @@ pub struct Row {
     pub threshold: f32,
     /// Who saw it.
     pub detector: portcullis_text::Detector,
+    /// The reading it was seen in; `conversation` for the person's turns taken together.
+    pub view: portcullis_text::View,
 }
 
 impl From<&RowHit> for Row {
@@ -91,6 +94,7 @@ impl From<&RowHit> for Row {
             score: hit.score,
             threshold: hit.threshold,
             detector: hit.detector,
+            view: hit.view,
         }
     }
 }
@@ -126,7 +130,7 @@ pub struct Record {
     /// Milliseconds since the Unix epoch.
     pub time_ms: u64,
     /// Keyed hash of the presented credential.
-    pub tenant: String,
+    pub tenant: Arc<str>,
     /// Random pseudonym of the person, when the request names one.
     pub subject: Option<String>,
     /// The endpoint.
@@ -146,13 +150,15 @@ pub struct Record {
     /// The command that was answered, if one was.
     pub command: Option<&'static str>,
     /// Labels that were put on.
-    pub labels: Vec<&'static str>,
+    pub labels: SmallVec<[&'static str; 2]>,
     /// Rows that were reached, strongest first.
     pub rows: Vec<Row>,
     /// Scores by window; at most 512 windows.
-    pub windows: Vec<WindowScores>,
+    pub windows: SmallVec<[WindowScores; 2]>,
     /// The largest score per category over all windows, by surface.
-    pub scores: Vec<(Surface, Peak)>,
+    pub scores: SmallVec<[(Surface, Peak); 2]>,
+    /// What the person's turns say together, where two or more say anything.
+    pub conversation: Option<ConversationScores>,
     /// Name and digest of the policy.
     pub policy: Arc<str>,
     /// Digests of the classifiers.
@@ -185,6 +191,15 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Peak(#[serde(serialize_with = "short_scores")] pub Scores);
 
+/// Scores of the person's turns taken together.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConversationScores {
+    /// Turns that were looked at, the latest.
+    pub turns: usize,
+    /// All scores, in category order; 0 where fewer than two turns are rare.
+    pub scores: Peak,
+}
+
 impl Record {
     /// Takes in what a classifier said.
     pub fn note_windows(&mut self, windows: &[portcullis_text::Window]) {
@@ -206,6 +221,7 @@ impl Record {
     pub(crate) fn forget_screening(&mut self) {
         self.windows.clear();
         self.scores.clear();
+        self.conversation = None;
         self.receipt = Receipt::default();
     }
 
@@ -307,7 +323,7 @@ impl Recorder {
     pub fn decision(&self, id: &str, tenant: &str) -> Option<Arc<Record>> {
         self.decisions
             .find(id)
-            .filter(|record| record.tenant == tenant)
+            .filter(|record| *record.tenant == *tenant)
     }
 
     /// The record of a decision, once its exchange has ended; `None` when it does not end within

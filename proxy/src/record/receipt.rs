@@ -28,7 +28,7 @@ pub struct PartReceipt {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Receipt {
     /// One entry per part, prompt first.
-    pub parts: Vec<PartReceipt>,
+    pub parts: SmallVec<[PartReceipt; 2]>,
     /// Things that hold no text we can read, by reason.
     pub unscreened: Vec<&'static str>,
 }
@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn coverage_is_full_only_without_a_gap() {
         let linear = [Detector::Linear];
-        let receipt = |parts, unscreened| Receipt { parts, unscreened };
+        let receipt = |parts: Vec<PartReceipt>, unscreened| Receipt {
+            parts: parts.into(),
+            unscreened,
+        };
         assert_eq!(
             receipt(vec![part(&linear, None)], vec![]).coverage(),
             Coverage::Full

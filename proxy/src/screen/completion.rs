@@ -9,6 +9,7 @@ use portcullis_classifiers::classifier::Class;
 use portcullis_config::{Action, Mode};
 use portcullis_policy::{Decision, Terminal};
 use portcullis_protocol::{Completion, CompletionEdit, Part};
+use portcullis_text::Surface;
 
 /// What becomes of an answer.
 #[derive(Debug)]
@@ -24,12 +25,21 @@ impl Gate {
     pub(crate) async fn screen_completion(
         &self,
         completion: &Completion,
+        begun: Option<&Part>,
         notice: Option<&str>,
         asker: Asker,
         event: &mut Event,
     ) -> Result<CompletionVerdict, Error> {
         let parts: Vec<&Part> = completion.parts.iter().chain(completion.seams()).collect();
-        let seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let mut chains = completion.chains();
+        chains.extend(
+            begun
+                .into_iter()
+                .flat_map(|part| completion.chains_after(part)),
+        );
+        let across = self.find_across(&completion.parts, &chains, Surface::Completion);
+        seen.matches.extend(across);
         for unscreened in &completion.unscreened {
             event.receipt.gap(unscreened.reason.name());
         }

@@ -3,15 +3,19 @@
 //! [`prompt`] screens what goes to the model, [`completion`] a whole answer, [`stream`] an answer
 //! while it runs.
 
+mod across;
+mod begun;
 pub(crate) mod channels;
 pub(crate) mod completion;
+pub(crate) mod conversation;
 pub(crate) mod prompt;
 pub(crate) mod source;
 pub(crate) mod stream;
 
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::record::{Event, PartReceipt, micros};
+use crate::record::{ConversationScores, Event, PartReceipt, Peak, micros};
+use conversation::Joint;
 use portcullis_classifiers::cache::Salt;
 use portcullis_classifiers::cascade::{Closed, ScreenRequest, Screening};
 use portcullis_classifiers::classifier::{Class, Failure, Segment, Unit};
@@ -35,6 +39,8 @@ pub(crate) struct Asker {
 pub(crate) struct Seen {
     pub(crate) windows: Vec<Window>,
     pub(crate) matches: Vec<Match>,
+    /// The person's turns taken together, where they say more than each alone.
+    pub(crate) joint: Option<Joint>,
 }
 
 impl Gate {
@@ -65,7 +71,18 @@ impl Gate {
         Ok(Seen {
             windows: screening.windows,
             matches,
+            joint: None,
         })
+    }
+
+    /// Takes the turns of a conversation together, and notes what that came to.
+    pub(crate) fn join_turns(&self, seen: &mut Seen, parts: &[Part], event: &mut Event) {
+        seen.joint = Joint::of(parts, &seen.windows);
+        let joint = seen.joint.as_ref();
+        event.conversation = joint.map(|joint| ConversationScores {
+            turns: joint.conversation.n_turns,
+            scores: Peak(joint.conversation.scores),
+        });
     }
 
     pub(crate) fn screen_request(

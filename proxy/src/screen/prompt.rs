@@ -8,8 +8,8 @@ use crate::screen::{Asker, Seen};
 use portcullis_classifiers::classifier::Class;
 use portcullis_config::Action;
 use portcullis_policy::{Decision, Evidence, RefusalText, Terminal};
-use portcullis_protocol::{Edit, Exchange, Part, Role};
-use portcullis_text::{Category, Content, Label};
+use portcullis_protocol::{Edit, Exchange, Part};
+use portcullis_text::{Category, Label, Surface, Window};
 
 /// What becomes of a prompt.
 #[derive(Debug)]
@@ -25,13 +25,15 @@ impl Gate {
     /// would be forwarded: without turns that were refused before.
     pub(crate) async fn screen_prompt(
         &self,
-        mut exchange: Exchange,
+        exchange: Exchange,
         asker: Asker,
         event: &mut Event,
     ) -> Result<(Exchange, PromptVerdict), Error> {
+        let mut exchange = self.without_refused_here(exchange, &asker.salt)?;
         let (mut seen, mut decision) = self.judge(&exchange, asker, event).await?;
         if stops(&decision) {
-            let stopping = self.stopping_turns(&exchange, &seen);
+            let mut stopping = self.stopping_alone(&exchange, &seen);
+            stopping.extend(self.stopping_together(&seen));
             if let Some(rest) = self.without_refused(&exchange, &stopping, &asker.salt)? {
                 exchange = rest;
                 (seen, decision) = self.judge(&exchange, asker, event).await?;
@@ -45,7 +47,8 @@ impl Gate {
         }
         event.note_decision(decision.action, decision.enforced, &decision.rows);
         if stops(&decision) {
-            self.remember_refused(&exchange, &seen, asker);
+            let refused = self.refused_turns(&exchange, &seen);
+            self.remember_refused(&exchange, &refused, &asker.salt);
             return Ok((exchange, PromptVerdict::Stop(decision.terminal)));
         }
         let verdict = match redactions(&exchange, &decision) {
@@ -67,7 +70,10 @@ impl Gate {
     ) -> Result<(Seen, Decision), Error> {
         event.forget_screening();
         let parts: Vec<&Part> = exchange.parts.iter().chain(exchange.seams()).collect();
-        let seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let across = self.find_across(&exchange.parts, &exchange.chains(), Surface::User);
+        seen.matches.extend(across);
+        self.join_turns(&mut seen, &exchange.parts, event);
         for unscreened in &exchange.unscreened {
             event.receipt.gap(unscreened.reason.name());
         }
@@ -89,26 +95,56 @@ impl Gate {
     }
 
     pub(crate) fn decide(&self, seen: &Seen) -> Decision {
+        let Some(joint) = &seen.joint else {
+            return self.engine.decide(&Evidence {
+                windows: &seen.windows,
+                matches: &seen.matches,
+            });
+        };
+        let windows: Vec<Window> = seen
+            .windows
+            .iter()
+            .chain([&joint.window])
+            .cloned()
+            .collect();
         self.engine.decide(&Evidence {
-            windows: &seen.windows,
+            windows: &windows,
             matches: &seen.matches,
         })
     }
 
-    fn remember_refused(&self, exchange: &Exchange, seen: &Seen, asker: Asker) {
-        for turn_idx in self.stopping_turns(exchange, seen) {
-            if exchange.turns[turn_idx].role == Role::System {
-                continue;
-            }
-            let text = Content::from(exchange.turn_text(turn_idx));
-            self.refused.remember(&asker.salt, &text);
+    /// The turns for which a prompt is refused. Where no turn would be by itself, it is the last of
+    /// those that were too much together.
+    fn refused_turns(&self, exchange: &Exchange, seen: &Seen) -> Vec<usize> {
+        let mut refused = self.stopping_alone(exchange, seen);
+        if refused.is_empty() {
+            refused.extend(self.stopping_together(seen).pop());
         }
+        refused
     }
 
     /// Turns that would not be forwarded if they stood alone.
-    fn stopping_turns(&self, exchange: &Exchange, seen: &Seen) -> Vec<usize> {
+    fn stopping_alone(&self, exchange: &Exchange, seen: &Seen) -> Vec<usize> {
         let stops_alone = |turn: &usize| stops(&self.decide(&seen.of_turn(exchange, *turn)));
         (0..exchange.turns.len()).filter(stops_alone).collect()
+    }
+
+    /// Turns that would not be forwarded together, the oldest first.
+    fn stopping_together(&self, seen: &Seen) -> Vec<usize> {
+        let Some(joint) = &seen.joint else {
+            return Vec::new();
+        };
+        let decision = self.engine.decide(&Evidence {
+            windows: std::slice::from_ref(&joint.window),
+            matches: &[],
+        });
+        let rows = decision.rows.iter();
+        let stopping = rows.filter(|row| matches!(row.action, Action::Block | Action::Redirect));
+        let categories = stopping.filter_map(|row| match row.label {
+            Label::Category(category) => Some(category),
+            Label::Pattern(_) => None,
+        });
+        joint.resting_on(&categories.collect::<Vec<Category>>())
     }
 }
 
@@ -130,6 +166,7 @@ impl Seen {
         Self {
             windows: windows.cloned().collect(),
             matches: matches.cloned().collect(),
+            joint: None,
         }
     }
 }

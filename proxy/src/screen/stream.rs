@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::record::{Event, Outcome, micros};
 use crate::reply::{answer_id, refusal_of};
+use crate::screen::begun::Begun;
 use crate::screen::channels::{Channels, hold_of, is_answer, key_of};
 use crate::screen::source::Source;
 use crate::screen::{Asker, note_closed, note_screening};
@@ -20,11 +21,11 @@ use http_body::Frame;
 use hyper::body::Incoming;
 use portcullis_classifiers::cascade::{Closed, Screening};
 use portcullis_classifiers::classifier::{Class, Segment, Unit};
-use portcullis_config::FailureRule;
+use portcullis_config::{Action, FailureRule};
 use portcullis_policy::stream::{
     Check, CheckId, CheckKind, DeltaIn, EventEdit, EventIn, Machine, Output, Stop, StreamConfig,
 };
-use portcullis_policy::{RefusalText, Terminal};
+use portcullis_policy::{Evidence, RefusalText, Terminal};
 use portcullis_protocol::sse::{self, Splitter};
 use portcullis_protocol::{Exchange, LocalAnswer, StreamReader};
 use portcullis_text::{Detector, Label};
@@ -33,6 +34,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,6 +43,9 @@ use tokio::time::Sleep;
 
 /// A frame is written once this much may leave.
 const FRAME: usize = 64 * 1024;
+
+/// Room for text that is taken at once; no stream asks for the first of it.
+const ROOM: u64 = 64 * 1024;
 
 /// What a stream is guarded with.
 #[derive(Debug)]
@@ -66,9 +71,15 @@ pub(crate) struct GuardedStream {
     held: VecDeque<Held>,
     first_held: u64,
     held_bytes: u64,
+    /// Bytes of text that the exchange's permit has room for.
+    room: u64,
+    /// The answer that the request begins, until the model has gone on with it.
+    begun: Option<Begun>,
     checks: FuturesUnordered<Asking>,
     channels: Channels,
     timer: Pin<Box<Sleep>>,
+    /// The time of this turn: one reading of the clock serves it all.
+    now: Instant,
     last_read: Instant,
     last_sent: Instant,
     first_text: Option<Instant>,
@@ -118,9 +129,12 @@ impl GuardedStream {
             held: VecDeque::new(),
             first_held: 0,
             held_bytes: 0,
+            room: ROOM,
+            begun: Begun::of(&plan.exchange),
             checks: FuturesUnordered::new(),
             channels: Channels::default(),
             timer: Box::pin(tokio::time::sleep(gate.config.timeouts.idle)),
+            now,
             last_read: now,
             last_sent: now,
             first_text: None,
@@ -133,19 +147,39 @@ impl GuardedStream {
         }
     }
 
-    /// The next frame of the response's body.
+    /// The next frame of the response's body. After a panic that is an error event: what a
+    /// client gets must not look whole, nor cut by the network.
     pub(crate) fn poll_next(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let advanced = catch_unwind(AssertUnwindSafe(|| self.advance(context)));
+        advanced.unwrap_or_else(|_panic| {
+            tracing::error!(request = %self.event.request_id, "a stream's guard panicked");
+            if !self.over {
+                self.fault(&Error::Internal);
+            }
+            Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))))
+        })
+    }
+
+    fn advance(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.now = now();
         while !self.over && self.out.len() < FRAME {
-            let moved = self.pull(context) | self.take_answers(context) | self.act(context);
-            if !moved && !self.keep_time(context) {
+            if self.work(context) {
+                continue;
+            }
+            // Nothing more is at hand: the tail is checked with all that has come by now.
+            self.machine.tick(self.now);
+            if !self.act(context) && !self.keep_time(context) {
                 break;
             }
         }
         if !self.out.is_empty() {
-            self.last_sent = now();
+            self.last_sent = self.now;
             return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));
         }
         if self.over {
@@ -153,6 +187,11 @@ impl GuardedStream {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Reads, takes verdicts and does what the machine asks for. Whether there was anything.
+    fn work(&mut self, context: &mut Context<'_>) -> bool {
+        self.pull(context) | self.take_answers(context) | self.act(context)
     }
 
     /// Reads what the upstream has ready. Whether there was anything.
@@ -163,7 +202,7 @@ impl GuardedStream {
         match upstream.poll_bytes(context) {
             Poll::Pending => false,
             Poll::Ready(Some(Ok(bytes))) => {
-                self.last_read = now();
+                self.last_read = self.now;
                 self.take_bytes(bytes);
                 true
             }
@@ -190,9 +229,24 @@ impl GuardedStream {
             }
         }
         if self.held_bytes > self.gate.config.limits.answer {
-            self.fault(&Error::BadAnswer(
+            return self.fault(&Error::BadAnswer(
                 "more of the stream is held than may be".into(),
             ));
+        }
+        self.make_room();
+    }
+
+    /// What is held counts towards what the gate takes on at once.
+    fn make_room(&mut self) {
+        let held = self.held_bytes + self.machine.stats().bytes_in;
+        if held <= self.room {
+            return;
+        }
+        let more = (held - self.room).next_multiple_of(ROOM);
+        self.room += more;
+        let permit = self.event.permit.as_mut();
+        if permit.is_some_and(|permit| permit.grow(more).is_err()) {
+            self.fault(&Error::Overloaded);
         }
     }
 
@@ -201,7 +255,7 @@ impl GuardedStream {
             Ok(read) => read,
             Err(error) => return self.fault(&Error::BadAnswer(error.to_string())),
         };
-        let deltas: Vec<DeltaIn<'_>> = read
+        let deltas: SmallVec<[DeltaIn<'_>; 2]> = read
             .deltas
             .iter()
             .map(|delta| DeltaIn {
@@ -222,7 +276,7 @@ impl GuardedStream {
             return self.fault(&Error::BadAnswer("a choice goes on after its end".into()));
         }
         self.finished.extend_from_slice(&read.finishes);
-        let now = now();
+        let now = self.now;
         if !deltas.is_empty() && self.first_text.is_none() {
             self.first_text = Some(now);
         }
@@ -231,6 +285,9 @@ impl GuardedStream {
         }
         for delta in &deltas {
             self.channels.note(delta);
+        }
+        if let Some(stop) = self.over_the_beginning(&deltas) {
+            return self.block(&stop);
         }
         self.held_bytes += event.raw().len() as u64;
         self.machine.event(
@@ -242,7 +299,7 @@ impl GuardedStream {
         );
         self.held.push_back(Held {
             event,
-            closes: read.finishes.clone(),
+            closes: read.finishes,
         });
         if read.error {
             // The upstream's own error event; it is passed on and nothing may follow it.
@@ -253,6 +310,25 @@ impl GuardedStream {
             self.upstream = None;
             self.machine.end(now);
         }
+    }
+
+    /// What stops the stream where a pattern matches over the answer that the request began and what
+    /// the model went on with.
+    fn over_the_beginning(&mut self, deltas: &[DeltaIn<'_>]) -> Option<Stop> {
+        let matches = self.begun.as_mut()?.go_on(&self.gate.engine, deltas);
+        let decision = self.gate.engine.decide(&Evidence {
+            windows: &[],
+            matches: &matches,
+        });
+        if decision.action == Action::Allow {
+            return None;
+        }
+        self.event
+            .note_decision(decision.action, decision.enforced, &decision.rows);
+        (decision.terminal != Terminal::Forward).then(|| Stop {
+            decision: Box::new(decision),
+            text_released: true,
+        })
     }
 
     fn take_end(&mut self) {
@@ -271,7 +347,7 @@ impl GuardedStream {
             ));
             return;
         }
-        self.machine.end(now());
+        self.machine.end(self.now);
     }
 
     /// Takes verdicts that have come. Whether any had.
@@ -285,7 +361,7 @@ impl GuardedStream {
     }
 
     fn take_verdict(&mut self, (id, kind, result): Answered) {
-        let now = now();
+        let now = self.now;
         match result {
             Err(closed) => {
                 // The error itself is made when the machine says that it stops.
@@ -490,7 +566,7 @@ impl GuardedStream {
 
     /// Looks at the clock: the machine's pace, the upstream's silence, our own. Whether it struck.
     fn keep_time(&mut self, context: &mut Context<'_>) -> bool {
-        let now = now();
+        let now = self.now;
         let pace = self.machine.next_wake();
         if pace.is_some_and(|pace| pace <= now) {
             self.machine.tick(now);

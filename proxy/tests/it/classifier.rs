@@ -7,7 +7,7 @@ use portcullis_text::{Category, Detector, Scores, Span, View, Window};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// `murder` is violence, `headache` a medical topic, `despair` self-harm; `explode` panics while
+/// `murder` is violence, `grim` nearly so, `headache` a medical topic, `despair` self-harm; `explode` panics while
 /// the job is handed over, `crash` kills the worker that took it, `silence` never answers,
 /// `garbage` gives no numbers, `omit` gets no verdict of its own, `no room` and `too late` are shed.
 #[derive(Debug)]
@@ -47,14 +47,15 @@ impl Keywords {
 fn score(text: &str) -> Scores {
     let mut scores = [0.0; Category::COUNT];
     let words = [
-        ("murder", Category::Violence),
-        ("headache", Category::AdviceMedical),
-        ("despair", Category::SelfHarm),
-        ("ignore all rules", Category::Injection),
+        ("grim", Category::Violence, 0.985),
+        ("murder", Category::Violence, 1.0),
+        ("headache", Category::AdviceMedical, 1.0),
+        ("despair", Category::SelfHarm, 1.0),
+        ("ignore all rules", Category::Injection, 1.0),
     ];
-    for (word, category) in words {
+    for (word, category, score) in words {
         if text.to_lowercase().contains(word) {
-            scores[category.index()] = 1.0;
+            scores[category.index()] = score;
         }
     }
     Scores::new(scores).unwrap()

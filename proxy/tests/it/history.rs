@@ -181,3 +181,103 @@ async fn a_refusal_behind_a_begun_answer_is_taken_out() {
     let last = setup.upstream.last().await.json();
     assert_eq!(last["messages"][1]["content"], "Of course.");
 }
+
+fn answer() -> Value {
+    json!({"role": "assistant", "content": "Well."})
+}
+
+/// Each turn is nearly harmless and passes; together they are too much.
+#[tokio::test]
+async fn turns_that_are_too_much_together_are_refused() {
+    for path in [CHAT, MESSAGES] {
+        let setup = start().await;
+        let begun = json!([user("a grim start")]);
+        let reply = setup.post(path, &turns(&begun)).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("allow"), "{path}");
+        let said = |last: &str| json!([user("a grim start"), answer(), user(last)]);
+        for harmless in ["how are you?", "a grim start"] {
+            let reply = setup.post(path, &turns(&said(harmless))).await;
+            assert_eq!(
+                reply.header("x-portcullis-action"),
+                Some("allow"),
+                "{harmless}"
+            );
+        }
+        let reply = setup.post(path, &turns(&said("a grim end"))).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("block"), "{path}");
+        assert!(reply.text().contains("Clause 1"));
+        let records = setup.into_records().await;
+        let last = &records[3];
+        assert_eq!(last["rows"][0]["view"], json!("conversation"));
+        assert_eq!(last["rows"][0]["label"], json!({"category": "violence"}));
+        assert_eq!(last["conversation"]["turns"], json!(2));
+        assert_eq!(records[1]["conversation"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_was_too_much_goes_on_without_its_last_turn() {
+    for path in [CHAT, MESSAGES] {
+        let setup = start().await;
+        let mut messages = vec![user("a grim start"), answer(), user("a grim end")];
+        let refused = setup.post(path, &turns(&json!(messages))).await.json();
+        let refusal = refused["choices"][0]["message"]["refusal"].as_str();
+        let refusal = refusal
+            .or_else(|| refused["content"][0]["text"].as_str())
+            .unwrap();
+        let refusal = json!({"role": "assistant", "content": refusal});
+        // Sent back with our refusal, and without it by a careless client.
+        for kept in [vec![refusal], vec![]] {
+            let mut messages = messages.clone();
+            messages.extend(kept);
+            messages.push(user("how are you?"));
+            let reply = setup.post(path, &turns(&json!(messages))).await;
+            assert_eq!(reply.header("x-portcullis-action"), Some("allow"), "{path}");
+            assert_eq!(
+                setup.upstream.last().await.json()["messages"],
+                json!([user("a grim start"), answer(), user("how are you?")])
+            );
+        }
+        // More harmless turns make what is left harmless; what was refused stays out all the same.
+        let mut long = messages.clone();
+        for number in 0..6 {
+            long.extend([user(&format!("how are you {number}?")), answer()]);
+        }
+        long.push(user("and you?"));
+        let reply = setup.post(path, &turns(&json!(long))).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("allow"), "{path}");
+        let seen = setup.upstream.last().await;
+        assert!(!String::from_utf8_lossy(&seen.body).contains("a grim end"));
+        // Elsewhere the same words are harmless.
+        let other = json!([
+            user("hello"),
+            answer(),
+            user("a grim end"),
+            answer(),
+            user("and?")
+        ]);
+        setup.post(path, &turns(&other)).await;
+        assert_eq!(setup.upstream.last().await.json()["messages"], other);
+        messages.push(user("a grim return"));
+        let reply = setup.post(path, &turns(&json!(messages))).await;
+        assert_eq!(reply.header("x-portcullis-action"), Some("block"), "{path}");
+    }
+}
+
+/// What the operator, the model or a tool says is not the person's.
+#[tokio::test]
+async fn only_the_persons_turns_are_taken_together() {
+    let setup = start().await;
+    let call = json!({"role": "assistant", "content": null, "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": \"grim\"}"}}]});
+    let said = json!([
+        {"role": "system", "content": "a grim rule"},
+        {"role": "assistant", "content": "a grim answer"},
+        call,
+        {"role": "tool", "tool_call_id": "c1", "content": "a grim page"},
+        user("a grim end"),
+    ]);
+    let reply = setup.post(CHAT, &turns(&said)).await;
+    assert_eq!(reply.header("x-portcullis-action"), Some("allow"));
+    assert_eq!(setup.upstream.last().await.json()["messages"], said);
+}

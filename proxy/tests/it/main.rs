@@ -22,5 +22,6 @@ mod records;
 mod script;
 mod setup;
 mod streams;
+mod tls;
 mod transparent;
 mod upstream;

@@ -2,7 +2,9 @@
 //! it given back.
 
 use crate::client;
+use crate::script::{Act, stream};
 use crate::setup::{CHAT, MESSAGES, chat, start_with};
+use crate::upstream::events;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -74,4 +76,22 @@ async fn bodies_together_have_a_bound() {
     assert_eq!(refused.status, 503);
     assert_eq!(setup.ask("m", "small").await.status, 200);
     held.abort();
+}
+
+#[tokio::test]
+async fn text_of_streams_counts_towards_what_is_taken_on_at_once() {
+    let setup = start_with(|config| config.limits.memory = 256 << 10).await;
+    for (n_words, fits) in [(1000, true), (60_000, false), (1000, true)] {
+        let text = "word ".repeat(n_words);
+        let acts = vec![
+            Act::Send(stream(events(false, &text, true).as_bytes())),
+            Act::Close,
+        ];
+        setup.upstream.script(acts).await;
+        let mut body = chat("script", "hello");
+        body["stream"] = json!(true);
+        let reply = setup.post(CHAT, &body).await;
+        assert_eq!(reply.text().contains("[DONE]"), fits, "{n_words}");
+        assert_eq!(reply.text().contains("\"error\""), !fits, "{n_words}");
+    }
 }

@@ -205,3 +205,34 @@ async fn open(setup: &Setup, body: &Value) -> TcpStream {
         .unwrap();
     stream
 }
+
+/// The request begins the answer, and a word is cut by the end of the beginning.
+#[tokio::test]
+async fn a_word_over_a_begun_answer_and_its_end_is_seen() {
+    let setup = start().await;
+    for path in [CHAT, MESSAGES] {
+        for streams in [true, false] {
+            for (end, rest, blocked) in [
+                ("Say open se", "same and more", true),
+                ("Say open", " sesame and more", true),
+                ("Say open", "sesame and more", true),
+                ("Say open se", "veral doors and more", false),
+                ("Say reopen se", "same and more", false),
+            ] {
+                let mut body = asked(&format!("say:{rest}"));
+                body["stream"] = json!(streams);
+                body["messages"] = json!([
+                    {"role": "user", "content": "hello"},
+                    {"role": "assistant", "content": end},
+                ]);
+                let reply = setup.post(path, &body).await.text();
+                let refused = reply.contains("Clause 2");
+                assert_eq!(
+                    refused, blocked,
+                    "{path} {streams} {end:?} {rest:?}: {reply}"
+                );
+                assert_eq!(reply.contains("more"), !blocked, "{reply}");
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! Rounds go through all rows in turn, so that a disturbance of the machine hits every row alike,
 //! and each figure is the median over the rounds. `results/README.md` says how to read it.
 
+mod nginx;
 mod summary;
 
 use clap::Parser;
@@ -41,7 +42,7 @@ struct Cli {
     /// One short round: does it run at all?
     #[arg(long)]
     smoke: bool,
-    /// Fail when the stubbed gate misses the goals: added p50 1.5 times, CPU 2 times hyper's.
+    /// Fail when the stubbed gate misses what it must reach (see `results/README.md`).
     #[arg(long)]
     judge: bool,
     /// Write the figures here as JSON; printed without it.
@@ -64,6 +65,7 @@ enum Endpoint {
     Direct,
     Passthrough,
     PassthroughJson,
+    Nginx,
     GateStubbed,
     Gate,
 }
@@ -75,7 +77,7 @@ enum Texts {
     Distinct,
 }
 
-const ROWS: [Row; 7] = [
+const ROWS: [Row; 8] = [
     Row {
         name: "direct",
         endpoint: Endpoint::Direct,
@@ -84,6 +86,11 @@ const ROWS: [Row; 7] = [
     Row {
         name: "hyper",
         endpoint: Endpoint::Passthrough,
+        texts: Texts::Same,
+    },
+    Row {
+        name: "nginx",
+        endpoint: Endpoint::Nginx,
         texts: Texts::Same,
     },
     Row {
@@ -114,9 +121,10 @@ const ROWS: [Row; 7] = [
 ];
 const DIRECT: usize = 0;
 const HYPER: usize = 1;
-const STUBBED: usize = 3;
-const STUBBED_DISTINCT: usize = 4;
-const FULL_DISTINCT: usize = 6;
+const NGINX: usize = 2;
+const STUBBED: usize = 4;
+const STUBBED_DISTINCT: usize = 5;
+const FULL_DISTINCT: usize = 7;
 
 /// Figures of one row, each with a value per round.
 type Figures = BTreeMap<&'static str, Vec<f64>>;
@@ -130,6 +138,9 @@ fn main() -> Result<(), Error> {
     let mut figures: Vec<Figures> = ROWS.iter().map(|_| Figures::new()).collect();
     for round in 0..cli.rounds {
         for (row, figures) in ROWS.iter().zip(&mut figures) {
+            if !bench.has(row) {
+                continue;
+            }
             eprintln!("round {}/{}: {}", round + 1, cli.rounds, row.name);
             bench.measure(row, &cli, figures)?;
         }
@@ -152,6 +163,7 @@ struct Bench {
     /// What the gate said it did, by row.
     verdicts: BTreeMap<&'static str, Value>,
     _mock: Pinned,
+    _scratch: tempfile::TempDir,
 }
 
 impl Bench {
@@ -191,6 +203,11 @@ impl Bench {
         for (endpoint, program) in [(Endpoint::GateStubbed, &stubbed), (Endpoint::Gate, &gate)] {
             endpoints.insert(endpoint, start_gate(program, direct, output)?);
         }
+        let scratch = tempfile::tempdir()?;
+        match nginx::start(direct, scratch.path(), output)? {
+            Some(nginx) => drop(endpoints.insert(Endpoint::Nginx, nginx)),
+            None => eprintln!("nginx is not installed (Debian: nginx-light): its row is left out"),
+        }
         let load = sibling(&beside, "load")?;
         Ok(Self {
             load,
@@ -198,7 +215,12 @@ impl Bench {
             endpoints,
             verdicts: BTreeMap::new(),
             _mock: mock,
+            _scratch: scratch,
         })
+    }
+
+    fn has(&self, row: &Row) -> bool {
+        row.endpoint == Endpoint::Direct || self.endpoints.contains_key(&row.endpoint)
     }
 
     fn measure(&mut self, row: &Row, cli: &Cli, figures: &mut Figures) -> Result<(), Error> {
@@ -238,10 +260,21 @@ impl Bench {
         keep(figures, "ttft_p99", &paced["first_token_us"]["p99"]);
         keep(figures, "transit_p50", &paced["transit_us"]["p50"]);
         keep(figures, "transit_p99", &paced["transit_us"]["p99"]);
-        let full = ["--stream", "--requests", "400", "--connections", "8"];
+        let writes = || match self.endpoints.get(&row.endpoint) {
+            Some((_, process)) => process.writes(),
+            None => Ok(0),
+        };
+        let full = ["--stream", "--requests", "1000", "--connections", "8"];
+        let before = writes()?;
         let (full, cpu) = self.load(row, "mock;tokens=200", 8, &full)?;
-        keep(figures, "tokens_per_second", &full["tokens_per_second"]);
-        let tokens = f64::from(200 * (400 + 8));
+        let written = (writes()? - before) as f64;
+        keep(figures, "streams_per_second", &full["per_second"]);
+        let tokens = f64::from(200 * (1000 + 8));
+        // The requests that the proxy writes to the upstream are counted with them.
+        figures
+            .entry("writes_per_stream")
+            .or_default()
+            .push(written / f64::from(1000 + 8));
         figures
             .entry("cpu_us_token")
             .or_default()

@@ -69,6 +69,7 @@ fn read_run(text: &str, word: usize) -> Option<Run> {
         let found = groups(text, 8, 2, View::Codes, 3)
             .or_else(|| groups(text, 7, 2, View::Codes, 4))
             .or_else(|| groups(text, 3, 8, View::Codes, 4))
+            .or_else(|| groups(text, 3, 10, View::Codes, 6))
             .or_else(|| decimals(text))
             .or_else(|| groups(text, 2, 16, View::Hex, 4));
         if found.is_some() {
@@ -86,6 +87,15 @@ fn is_hex_pair(bytes: &[u8]) -> bool {
     pair.is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
 }
 
+/// What says before a group of digits which they are.
+fn prefix_len(bytes: &[u8]) -> usize {
+    match bytes {
+        [b'0', b'x' | b'X' | b'b' | b'B' | b'o' | b'O', ..] | [b'\\', b'x', ..] => 2,
+        [b'$' | b'#', ..] => 1,
+        _ => 0,
+    }
+}
+
 /// Bytes as groups of digits that stand together or apart, each perhaps behind `0x` or `\x`.
 fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Option<Run> {
     let bytes = text.as_bytes();
@@ -93,8 +103,7 @@ fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Opti
     let mut decoded = Vec::new();
     let (mut at, mut end) = (0, 0);
     loop {
-        let prefixed = matches!(bytes.get(at..at + 2), Some(b"0x" | b"0b" | b"\\x"));
-        at += if prefixed { 2 } else { 0 };
+        at += prefix_len(&bytes[at..]);
         let Some(group) = bytes.get(at..at + digits) else {
             break;
         };
@@ -111,7 +120,8 @@ fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Opti
     if bytes.get(end).is_some_and(is_digit) {
         return None;
     }
-    let text = (min <= decoded.len()).then(|| readable(&decoded))??;
+    let read = if radix == 16 { bytes_of_text } else { readable };
+    let text = (min <= decoded.len()).then(|| read(&decoded))??;
     Some(Run {
         view,
         text,
@@ -183,7 +193,7 @@ fn base32(word: &str) -> Option<Run> {
         .ok()?;
     Some(Run {
         view: View::Base32,
-        text: readable(&decoded)?,
+        text: bytes_of_text(&decoded)?,
         range: 0..bytes.len(),
     })
 }
@@ -215,7 +225,7 @@ fn base64(text: &str, word: usize) -> Option<Run> {
         let run = &run[start..];
         let whole = run.len() - usize::from(run.len() % 4 == 1);
         let decoded = encoding.decode(&run[..whole]).ok()?;
-        let text = readable(&decoded).or_else(|| longest_text(&decoded))?;
+        let text = bytes_of_text(&decoded).or_else(|| longest_text(&decoded))?;
         Some(Run {
             view: View::Base64,
             text,
@@ -279,24 +289,46 @@ fn joined_lines(text: &str, word: usize) -> (Vec<u8>, usize) {
     (run, end)
 }
 
+/// Decoded bytes from which on ASCII is no chance: one run in 2^22 begins with so many.
+const PLAIN_RUN: usize = 16;
+
+/// [`readable`] for bytes that could have been any: enough of them that are ASCII are text, whatever
+/// it says. It may be encoded once more. What follows it is a line that is none of the run.
+fn bytes_of_text(bytes: &[u8]) -> Option<String> {
+    let is_plain = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    let n_plain = bytes.iter().take_while(is_plain).count();
+    if PLAIN_RUN <= n_plain && bytes.len() <= 2 * n_plain {
+        return String::from_utf8(bytes[..n_plain].to_vec()).ok();
+    }
+    readable(bytes)
+}
+
+/// The bytes without the noughts that wider encodings have between those of ASCII.
+fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+    [4, 2].into_iter().find_map(|width| {
+        let is_wide = |used: usize| {
+            let nought = |(at, byte): (usize, &u8)| at % width == used || *byte == 0;
+            bytes.iter().enumerate().all(nought)
+        };
+        let used = [0, width - 1].into_iter().find(|used| is_wide(*used))?;
+        let narrow = bytes.iter().copied().skip(used).step_by(width);
+        (4 <= bytes.len()).then(|| narrow.collect())
+    })
+}
+
 /// The bytes as text, when they are text.
 fn readable(bytes: &[u8]) -> Option<String> {
-    let narrow: Vec<u8>;
-    let is_wide = |from: usize| bytes.iter().skip(from).step_by(2).all(|byte| *byte == 0);
-    let bytes = if 4 <= bytes.len() && (is_wide(0) || is_wide(1)) {
-        let from = usize::from(is_wide(0));
-        narrow = bytes.iter().copied().skip(from).step_by(2).collect();
-        &narrow
-    } else {
-        bytes
-    };
+    let narrow = narrowed(bytes);
+    let bytes = narrow.as_deref().unwrap_or(bytes);
     let valid = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
     };
     let is_text = |c: &char| !c.is_control() || c.is_whitespace();
     let text: String = valid.chars().take_while(is_text).collect();
-    let n_chars = text.chars().count();
+    // What shows nothing does not make it less of a text.
+    let is_shown = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    let n_chars = text.chars().filter(is_shown).count();
     let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
     // What is encoded once more consists of these too.
     let is_sign = |c: &char| c.is_alphanumeric() || " =+/%\\&".contains(*c);

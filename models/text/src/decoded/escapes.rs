@@ -8,6 +8,9 @@ use crate::canonical::Canonical;
 /// Longest tag that is taken out.
 const MAX_TAG: usize = 256;
 
+/// Longest name of a tag.
+const MAX_TAG_NAME: usize = 16;
+
 /// Longest name of an entity, `&` and `;` included.
 const MAX_ENTITY: usize = 36;
 
@@ -44,6 +47,7 @@ fn undone(text: &str) -> Option<(String, usize)> {
         b'=' => bytes_behind(text, "=", 3),
         b'&' => entity(text),
         b'\\' => bytes_behind(text, "\\x", 1)
+            .or_else(|| bytes_behind(text, "\\X", 1))
             .or_else(|| code_point(text, "\\u{", Some('}')))
             .or_else(|| code_point(text, "\\x{", Some('}')))
             .or_else(|| units(text, "\\u"))
@@ -126,9 +130,9 @@ fn entity(text: &str) -> Option<(String, usize)> {
 
 /// Whether a tag stands within a line of text; others part what stands before and after them.
 fn is_inline(tag: &str) -> bool {
-    const INLINE: [&str; 22] = [
+    const INLINE: [&str; 24] = [
         "a", "abbr", "b", "bdi", "bdo", "big", "code", "del", "em", "font", "i", "ins", "kbd",
-        "mark", "s", "small", "span", "strong", "sub", "sup", "u", "wbr",
+        "mark", "s", "script", "small", "span", "strong", "style", "sub", "sup", "u", "wbr",
     ];
     let name = tag.trim_start_matches(['<', '/']);
     let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next();
@@ -141,11 +145,19 @@ fn tag(text: &str) -> Option<usize> {
     if text.starts_with("<!--") {
         return text.find("-->").map(|at| at + 3);
     }
+    for (opens, closes) in [("<script", "</script>"), ("<style", "</style>")] {
+        if text.starts_with(opens) {
+            return text.find(closes).map(|at| at + closes.len());
+        }
+    }
     let inner = &text.as_bytes()[1..text.len().min(MAX_TAG)];
     let name = inner.strip_prefix(b"/").unwrap_or(inner);
     let end = inner.iter().position(|byte| matches!(byte, b'<' | b'>'))?;
-    let closes = inner[end] == b'>' && name.first().is_some_and(u8::is_ascii_alphabetic);
-    closes.then_some(end + 2)
+    let is_named = name.first().is_some_and(u8::is_ascii_alphabetic);
+    // A longer word in angle brackets is no tag but something encoded.
+    let n_letters = name.iter().take_while(|byte| byte.is_ascii_alphanumeric());
+    let is_short = n_letters.count() <= MAX_TAG_NAME;
+    (inner[end] == b'>' && is_named && is_short).then_some(end + 2)
 }
 
 /// A run of `\` and three octal digits.
@@ -197,7 +209,27 @@ pub(super) fn hidden(text: &str) -> Vec<Reading> {
         },
         |c| selected(c).is_some(),
     );
-    tags.into_iter().chain(selectors).collect()
+    tags.into_iter()
+        .chain(selectors)
+        .chain(scattered(text))
+        .collect()
+}
+
+/// Tag characters that stand apart, one behind each letter of another text.
+fn scattered(text: &str) -> Option<Reading> {
+    let is_tag = |c: char| matches!(c, '\u{e0020}'..='\u{e007e}');
+    let mut tags = text.char_indices().filter(|(_, c)| is_tag(*c));
+    let (first, _) = tags.next()?;
+    let (mut last, _) = tags.next_back()?;
+    last += '\u{e0020}'.len_utf8();
+    let letters = text[first..last].chars().filter(|c| is_tag(*c));
+    let read: String = letters
+        .filter_map(|c| u8::try_from(u32::from(c) - 0xe0000).ok().map(char::from))
+        .collect();
+    let is_apart = read.len() * '\u{e0020}'.len_utf8() < last - first;
+    let mut out = Canonical::default();
+    out.put(&read, first..last);
+    (is_apart && 3 <= read.len()).then(|| Reading::weighty(View::Hidden, out))
 }
 
 /// The byte that a variation selector is used for.

@@ -7,33 +7,49 @@ use crate::canonical::Canonical;
 /// Single letters in a row that count as a word pulled apart.
 const MIN_APART: usize = 3;
 
-/// Longest gap between two letters of such a word, in characters: `"b" + "o"`.
+/// Most signs between two letters of such a word, white space not counted: `"b" + "o"`.
 const MAX_GAP: usize = 6;
 
 /// Most characters that are taken out between two letters of a word.
 const MAX_SIGNS: usize = 4;
 
 /// `b o m b` as `bomb`. A gap wider than is usual in its row stands between words. Where a row
-/// begins with a letter that is a word of its own, as in `a b o m b`, there is a second reading.
+/// begins with a letter that is a word of its own, as in `a b o m b`, there is a second reading;
+/// and one more where numbers stand between, as in `1. b 2. o`.
 pub(super) fn spaced(text: &str) -> impl Iterator<Item = Reading> {
-    let rows = if may_have_rows(text) {
-        rows(text)
+    let rows = if may_have_rows(text, u8::is_ascii_alphanumeric) {
+        rows(text, char::is_alphanumeric)
     } else {
         Vec::new()
     };
     let plain = pulled_together(text, &rows, false);
     let after_article = pulled_together(text, &rows, true);
-    plain.into_iter().chain(after_article)
+    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+    let numbered =
+        (has_digit && may_have_rows(text, u8::is_ascii_alphabetic)).then(|| rows_of_letters(text));
+    let numbered = numbered.and_then(|rows| pulled_together(text, &rows, false));
+    plain.into_iter().chain(after_article).chain(numbered)
+}
+
+/// Rows of letters between which numbers stand.
+fn rows_of_letters(text: &str) -> Vec<Vec<Letter>> {
+    let mut rows = rows(text, char::is_alphabetic);
+    let numbered = |pair: &[Letter]| {
+        let between = &text[pair[0].at + pair[0].len..pair[1].at];
+        between.contains(|c: char| c.is_ascii_digit())
+    };
+    rows.retain(|row| row.windows(2).all(numbered));
+    rows
 }
 
 /// Whether enough letters of an ASCII text stand alone in a row.
-fn may_have_rows(text: &str) -> bool {
+fn may_have_rows(text: &str, is_letter: impl Fn(&u8) -> bool) -> bool {
     if !text.is_ascii() {
         return true;
     }
     let (mut run, mut n_alone) = (0, 0);
     for byte in text.bytes().chain([b' ']) {
-        if byte.is_ascii_alphanumeric() {
+        if is_letter(&byte) {
             run += 1;
             continue;
         }
@@ -93,9 +109,9 @@ struct Letter {
 }
 
 /// Rows of at least [`MIN_APART`] letters that stand apart.
-fn rows(text: &str) -> Vec<Vec<Letter>> {
+fn rows(text: &str, is_letter: impl Fn(char) -> bool) -> Vec<Vec<Letter>> {
     let (mut all, mut row): (Vec<Vec<Letter>>, Vec<Letter>) = (Vec::new(), Vec::new());
-    let (mut word, mut gap) = (0, 0);
+    let (mut word, mut gap, mut n_signs) = (0, 0, 0);
     let mut close = |row: &mut Vec<Letter>| {
         let closed = std::mem::take(row);
         if MIN_APART <= closed.len() {
@@ -103,14 +119,18 @@ fn rows(text: &str) -> Vec<Vec<Letter>> {
         }
     };
     for (at, c) in text.char_indices() {
-        if !c.is_alphanumeric() {
-            gap = if word == 0 { gap + 1 } else { 1 };
+        if !is_letter(c) {
+            if word != 0 {
+                (gap, n_signs) = (0, 0);
+            }
+            gap += 1;
+            n_signs += usize::from(!c.is_whitespace());
             word = 0;
             continue;
         }
         word += 1;
         if word == 1 {
-            if MAX_GAP < gap {
+            if MAX_GAP < n_signs {
                 close(&mut row);
             }
             let len = c.len_utf8();
@@ -159,6 +179,7 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
         view: View::Joined,
         text: out,
         weighty: false,
+        bounded: false,
     })
 }
 
@@ -191,6 +212,7 @@ pub(super) fn evened(text: &str) -> Option<Reading> {
         view: View::Spaced,
         text: out,
         weighty: false,
+        bounded: false,
     })
 }
 
@@ -199,8 +221,11 @@ pub(super) fn evened(text: &str) -> Option<Reading> {
 fn joins(gap: &str, n_signs: usize) -> bool {
     let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
     let is_space = |c: char| c.is_whitespace() && !matches!(c, '\n' | '\r');
-    let is_quoted = 2 <= n_signs && gap.starts_with(is_quote) && gap.ends_with(is_quote);
-    is_quoted || (n_signs <= MAX_SIGNS && !gap.contains(is_space))
+    // The members of a document are put together elsewhere.
+    let is_member = gap.starts_with('"') && gap.contains(':');
+    let is_quoted =
+        2 <= n_signs && gap.starts_with(is_quote) && gap.ends_with(is_quote) && !is_member;
+    is_quoted || (n_signs <= MAX_SIGNS && !is_member && !gap.contains(is_space))
 }
 
 /// `b0mb` as `bomb`, once for each of the two letters that some signs stand for; and letters that
@@ -266,6 +291,7 @@ fn rewritten(text: &str, letter_of: impl Fn(u8) -> Option<u8>) -> Option<Reading
         view: View::Leet,
         text: out,
         weighty,
+        bounded: false,
     })
 }
 

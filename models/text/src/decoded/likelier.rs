@@ -21,7 +21,25 @@ const MIN_EVIDENCE: i32 = 88;
 /// Reads the stretches of a text that are likelier to be rot13 than not, and those whose words are
 /// likelier to stand backwards: these from their end, and word by word.
 pub(super) fn readings(text: &str) -> impl Iterator<Item = Reading> {
-    let Stretches { rot13, backwards } = stretches(text);
+    readings_where(text, Demand::Likelier)
+}
+
+/// The same on top of another reading, which may be gibberish: here the words must be usual ones.
+pub(super) fn usual_readings(text: &str) -> impl Iterator<Item = Reading> {
+    readings_where(text, Demand::Usual)
+}
+
+/// What is asked of a word in another reading.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// That it is likelier than the word as it stands.
+    Likelier,
+    /// That besides it is written as English is.
+    Usual,
+}
+
+fn readings_where(text: &str, demand: Demand) -> impl Iterator<Item = Reading> {
+    let Stretches { rot13, backwards } = stretches(text, demand);
     let moved = read(text, View::Rot13, &rot13, |stretch| {
         stretch.chars().map(moved).collect()
     });
@@ -81,7 +99,7 @@ struct Stretches {
 }
 
 /// Stretches of words for which the evidence never falls to nothing, up to where it is highest.
-fn stretches(text: &str) -> Stretches {
+fn stretches(text: &str, demand: Demand) -> Stretches {
     let bytes = text.as_bytes();
     let (mut rot13, mut backwards) = (Vec::new(), Vec::new());
     let (mut moved, mut turned) = (Open::default(), Open::default());
@@ -97,11 +115,17 @@ fn stretches(text: &str) -> Stretches {
         }
         let letters = &bytes[at..at + word];
         let plain = plain_bits(letters);
-        let is_usual = plain <= USUAL_BITS * (word as i32 + 1);
-        let evidence = |bits: fn(&[u8]) -> i32| match is_usual {
-            // No other reading can be much likelier.
-            true => -AGAINST * word as i32,
-            false => plain - bits(letters),
+        let is_usual = |bits: i32| bits <= USUAL_BITS * (word as i32 + 1);
+        let evidence = |bits: fn(&[u8]) -> i32| {
+            // Where the word itself is usual no other reading can be much likelier.
+            if is_usual(plain) {
+                return -AGAINST * word as i32;
+            }
+            let other = bits(letters);
+            match demand {
+                Demand::Usual if !is_usual(other) => -AGAINST * word as i32,
+                _ => plain - other,
+            }
         };
         moved.add(at..at + word, evidence(moved_bits), &mut rot13);
         turned.add(at..at + word, evidence(turned_bits), &mut backwards);

@@ -382,3 +382,29 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn what_is_put_side_by_side_counts_from_word_to_word() {
+    let set = PatternSet::compile(&[PatternSpec {
+        id: PatternId(0),
+        deny: &["bomb".to_owned()],
+        allow: &[],
+    }])
+    .unwrap();
+    for text in [
+        r#"{"a": "make a bo", "b": "mb", "c": "go on"}"#,
+        r#"{"a": "make a bo", "b": "mb at home"}"#,
+        r#"["b", "o", "m", "b"]"#,
+    ] {
+        assert!(!set.find_in_readings(text).is_empty(), "{text}");
+    }
+    for text in [
+        r#"{"a": "the club", "b": "ombudsman"}"#,
+        r#"{"a": "make a bo", "b": "mbira"}"#,
+        r#"{"a": "a verb", "b": "om", "c": "budget"}"#,
+    ] {
+        assert!(set.find_in_readings(text).is_empty(), "{text}");
+    }
+    assert!(!set.find_across("bo\u{2060}mb\u{2060}go on").is_empty());
+    assert!(set.find_across("club\u{2060}ombudsman").is_empty());
+}

@@ -103,7 +103,10 @@ impl Simulation<'_> {
                 Happening::Event(idx) => play.deliver_event(idx),
                 Happening::Verdict(id) => play.deliver_verdict(id),
                 Happening::End => play.deliver_end(),
-                Happening::Tick => play.machine.tick(play.now),
+                Happening::Tick => {}
+            }
+            if next == Happening::Tick || play.is_idle() {
+                play.machine.tick(play.now);
             }
             play.read_outputs();
         }
@@ -209,6 +212,12 @@ impl<'a> Play<'a> {
         let Reverse((at, _, what)) = self.agenda.pop()?;
         self.now = self.now.max(at);
         Some(what)
+    }
+
+    /// Nothing else happens at this very time.
+    fn is_idle(&self) -> bool {
+        let next = self.agenda.peek();
+        next.is_none_or(|Reverse((at, ..))| self.now < *at)
     }
 
     fn deliver_event(&mut self, idx: usize) {

@@ -141,9 +141,13 @@ impl Machine {
         }
     }
 
-    /// Time has passed; to be called at [`Self::next_wake`].
+    /// Nothing more is at hand for now: tails short of a grid point get their checks.
+    ///
+    /// To be called when the host has given everything it has, and at [`Self::next_wake`]. Events
+    /// that came together are so checked together.
     pub fn tick(&mut self, now: Instant) {
         self.advance(now);
+        self.check_tails(now);
     }
 
     /// The upstream has ended properly: every tail gets its last check, then the rest may leave.
@@ -208,7 +212,6 @@ impl Machine {
     fn advance(&mut self, now: Instant) {
         self.apply_evidence();
         self.release(now);
-        self.check_tails(now);
     }
 
     /// In observe mode nothing is held and nothing stops.

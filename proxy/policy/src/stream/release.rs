@@ -3,6 +3,7 @@
 use super::{EventEdit, Machine, Output, State};
 use portcullis_config::StreamMode;
 use portcullis_text::Content;
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -12,8 +13,8 @@ pub(super) struct Held {
     pub(super) arrived: Instant,
     /// Channels that must be done before it leaves: those it completes.
     pub(super) waits_for: Vec<usize>,
-    closes: Vec<u32>,
-    pieces: Vec<Piece>,
+    closes: SmallVec<[u32; 1]>,
+    pieces: SmallVec<[Piece; 1]>,
 }
 
 /// The text of one delta.
@@ -29,8 +30,8 @@ impl Held {
         Self {
             arrived,
             waits_for: Vec::new(),
-            closes: closes.to_vec(),
-            pieces: Vec::new(),
+            closes: SmallVec::from_slice(closes),
+            pieces: SmallVec::new(),
         }
     }
 
@@ -43,7 +44,7 @@ impl Held {
     }
 
     /// Neither text nor the end of one.
-    const fn is_framing(&self) -> bool {
+    fn is_framing(&self) -> bool {
         self.pieces.is_empty() && self.waits_for.is_empty()
     }
 }

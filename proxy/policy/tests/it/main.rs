@@ -6,6 +6,7 @@
     reason = "tests say what went wrong by failing"
 )]
 
+mod conversation;
 mod engine;
 mod fixture;
 mod properties;

@@ -75,6 +75,7 @@ impl ByHand {
                 closes: &[],
             },
         );
+        self.machine.tick(self.start + ms(at));
     }
 
     fn outputs(&mut self) -> Vec<Output> {
@@ -99,6 +100,7 @@ impl ByHand {
             std::slice::from_ref(&answer)
         });
         self.machine.verdict(self.start + ms(at), check.id, result);
+        self.machine.tick(self.start + ms(at));
     }
 }
 

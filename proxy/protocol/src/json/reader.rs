@@ -26,6 +26,30 @@ pub(super) fn read(text: &str, depth: usize) -> Result<Vec<Node>, Wrong> {
     Ok(reader.nodes)
 }
 
+/// Where the first quote, backslash or control character stands: eight bytes at a time, for nearly
+/// all of a document is strings.
+pub(super) fn first_special(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::MAX / 255;
+    const HIGH: u64 = LOW << 7;
+    // The high bit of each byte that is zero, and perhaps of bytes above it.
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (idx, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = zeros(word ^ (LOW * u64::from(b'"')));
+        let escape = zeros(word ^ (LOW * u64::from(b'\\')));
+        let control = word.wrapping_sub(LOW * 0x20) & !word;
+        let found = (quote | escape | control) & HIGH;
+        if found != 0 {
+            // The lowest is exact: what is borrowed only reaches bytes above a true one.
+            return Some(8 * idx + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let at = rest.iter().position(is_special)?;
+    Some(8 * words.len() + at)
+}
+
 struct Reader<'t> {
     bytes: &'t [u8],
     text: &'t str,
@@ -228,10 +252,7 @@ impl Reader<'_> {
         let mut escaped = false;
         loop {
             let rest = &self.bytes[self.at..];
-            let plain = rest
-                .iter()
-                .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            let Some(plain) = plain else {
+            let Some(plain) = first_special(rest) else {
                 return self.wrong_at("a string is not closed", start);
             };
             self.at += plain;
@@ -285,10 +306,15 @@ impl Reader<'_> {
         };
         let keys = || object.members().map(|(key, _)| key);
         let n_keys = keys().take(FEW_KEYS + 1).count();
-        let twice = if n_keys <= FEW_KEYS {
+        let twice = if n_keys > FEW_KEYS {
+            among_many(keys())
+        } else if let Some(literals) = literals(keys()) {
+            if !has_twice(&literals) {
+                return Ok(());
+            }
             among_few(keys())
         } else {
-            among_many(keys())
+            among_few(keys())
         };
         let Some(twice) = twice else { return Ok(()) };
         let name: String = twice
@@ -302,6 +328,18 @@ impl Reader<'_> {
             twice.span().start,
         )
     }
+}
+
+/// The keys as they are written, where none holds an escape: nearly always.
+fn literals<'d>(keys: impl Iterator<Item = Value<'d>>) -> Option<Literals<'d>> {
+    keys.map(Value::literal).collect()
+}
+
+type Literals<'d> = smallvec::SmallVec<[&'d [u8]; FEW_KEYS]>;
+
+fn has_twice(keys: &Literals<'_>) -> bool {
+    let twice = |(idx, key)| keys[..idx].contains(key);
+    keys.iter().enumerate().any(twice)
 }
 
 /// The first key that stands there a second time.
@@ -331,4 +369,20 @@ fn among_many<'d>(keys: impl Iterator<Item = Value<'d>>) -> Option<Value<'d>> {
         .filter(|pair| pair[0].0 == pair[1].0)
         .map(|pair| pair[1].1);
     twice.min().map(|at| all[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_first_special_byte_is_found_wherever_it_stands(
+            bytes in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>(), b' '..], 0..40),
+        ) {
+            let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            prop_assert_eq!(first_special(&bytes), bytes.iter().position(is_special));
+        }
+    }
 }

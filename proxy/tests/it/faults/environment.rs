@@ -1,12 +1,10 @@
 //! Faults of the environment: upstreams that are not there, ports, disks, bugs, and the end.
 
 use super::ordinary;
-use crate::script::Act;
 use crate::setup::{CHAT, MESSAGES, chat, config, start, start_with, streamed};
 use portcullis::server::{Server, StartError};
 use serde_json::json;
 use std::sync::atomic::Ordering;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_502_in_the_dialects_shape() {
@@ -129,38 +127,4 @@ async fn a_full_disk_fails_no_request_and_its_lost_records_are_counted() {
         tokio::task::yield_now().await;
     }
     ordinary(&setup).await;
-}
-
-#[tokio::test]
-async fn a_panic_while_a_stream_is_screened_never_ends_it_as_if_whole() {
-    let setup = start().await;
-    for anthropic in super::DIALECTS {
-        let said = crate::upstream::events(anthropic, "good words", false);
-        let after = crate::upstream::events(anthropic, "and more", true);
-        let acts = vec![
-            Act::Send(crate::script::stream(said.as_bytes())),
-            Act::Await,
-            Act::Send(crate::script::chunk(after.as_bytes())),
-            Act::Hang,
-        ];
-        setup.upstream.script(acts).await;
-        let body = super::body("script", true, "hello").to_string();
-        let request = crate::client::post(super::path(anthropic), body.as_bytes(), &[]);
-        let mut client = tokio::net::TcpStream::connect(setup.gate).await.unwrap();
-        client.write_all(&request).await.unwrap();
-        crate::client::read_until(&mut client, "good ").await;
-        setup.classifier.breaks.store(true, Ordering::SeqCst);
-        setup.upstream.step.send(String::new()).unwrap();
-        let mut rest = Vec::new();
-        drop(client.read_to_end(&mut rest).await);
-        let rest = String::from_utf8(rest).unwrap();
-        assert!(
-            !setup.classifier.breaks.load(Ordering::SeqCst),
-            "nothing panicked"
-        );
-        let is_whole = rest.contains("[DONE]") || rest.contains("message_stop");
-        assert!(!is_whole, "{rest}");
-        setup.upstream.was_cancelled.notified().await;
-        ordinary(&setup).await;
-    }
 }
