@@ -47,4 +47,5 @@ pub use encoder::Precision;
 pub use error::LoadError;
 pub use model::{Facts, LoadOptions, Model, Route};
 pub use tokenizer::{TokenizeError, Tokenizer, Window};
+pub use portcullis_kernels::{Isa, IsaError, Team, peak};
 pub use worker::{RunError, Worker};

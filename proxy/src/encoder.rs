@@ -61,6 +61,6 @@ fn isa(named: Kernels) -> Result<Isa, EncoderError> {
         Kernels::Avx2 => "avx2",
         Kernels::Scalar => "scalar",
     };
-    let available = Isa::available().into_iter().find(|isa| isa.name() == name);
+    let available = Isa::available().find(|isa| isa.name() == name);
     available.ok_or(EncoderError::Kernels(name))
 }

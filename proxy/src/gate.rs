@@ -13,6 +13,7 @@ use portcullis_classifiers::neural::NeuralClassifier;
 use portcullis_config::{Config, PassOrRefuse, RefusalRules};
 use portcullis_policy::{CompileError, Engine};
 use portcullis_protocol::{Dialect, OnPart, ParseRules};
+use portcullis_text::Detector;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -143,6 +144,14 @@ impl Gate {
         let identities = self.cascade.identities().into_iter();
         identities
             .map(|it| format!("{}@{}", it.model, it.digest))
+            .collect()
+    }
+
+    /// Everything that looks at a text.
+    pub(crate) fn detectors(&self) -> Vec<Detector> {
+        let tiers = self.cascade.identities().into_iter();
+        std::iter::once(Detector::Pattern)
+            .chain(tiers.map(|tier| tier.detector))
             .collect()
     }
 

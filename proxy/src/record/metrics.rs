@@ -3,16 +3,23 @@
 //! Labels come from closed sets, never from anything a client or a model wrote.
 
 use crate::record::{Outcome, Record};
+use portcullis_classifiers::Class;
+use portcullis_classifiers::batching::{BatchSeen, Observer, WorkerEvent};
 use portcullis_text::Surface;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use std::time::Duration;
 
 const LATENCY: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0,
 ];
+const TOKENS: &[f64] = &[
+    16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16_384.0,
+];
+const SEQUENCES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 ];
@@ -29,6 +36,10 @@ pub struct Metrics {
     stream_hold: Histogram,
     unscreened_bytes: IntCounter,
     infer: HistogramVec,
+    batch_tokens: Histogram,
+    batch_sequences: Histogram,
+    queue: HistogramVec,
+    workers: IntCounterVec,
     shed: IntCounterVec,
     failures: IntCounterVec,
     commands: IntCounterVec,
@@ -184,6 +195,27 @@ impl Metrics {
                 &["model", "device"],
                 LATENCY,
             )?,
+            batch_tokens: make.histogram(
+                "classifier_batch_tokens",
+                "Tokens of the encoder's batches.",
+                TOKENS,
+            )?,
+            batch_sequences: make.histogram(
+                "classifier_batch_sequences",
+                "Sequences of the encoder's batches.",
+                SEQUENCES,
+            )?,
+            queue: make.histograms(
+                "classifier_queue_seconds",
+                "How long a sequence waited for the encoder.",
+                &["class"],
+                LATENCY,
+            )?,
+            workers: make.counters(
+                "classifier_workers_total",
+                "What happened to the encoder's workers.",
+                &["event"],
+            )?,
             shed: make.counters(
                 "classifier_shed_total",
                 "Jobs that classifiers refused at the door.",
@@ -236,9 +268,9 @@ impl Metrics {
             .set(1);
         self.reloads.with_label_values(&["loaded"]).inc();
         for result in ["timed_out", "died", "non_finite"] {
-            self.failures
-                .with_label_values(&["linear", result])
-                .inc_by(0);
+            for model in ["linear", "encoder"] {
+                self.failures.with_label_values(&[model, result]).inc_by(0);
+            }
         }
         for reason in ["queue_full", "late"] {
             self.shed.with_label_values(&[reason]).inc_by(0);
@@ -309,7 +341,8 @@ impl Metrics {
         let (hits, misses) = record.cache;
         self.hot.hits.inc_by(hits as u64);
         self.hot.misses.inc_by(misses as u64);
-        if record.infer_us > 0 {
+        // With an encoder the time of a screening is mostly its own, which its batches tell.
+        if record.infer_us > 0 && record.classifiers.len() < 2 {
             let infer = self.infer.with_label_values(&["linear", "cpu"]);
             infer.observe(seconds(record.infer_us));
         }
@@ -374,6 +407,46 @@ impl Metrics {
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
         Ok(page)
+    }
+}
+
+/// What the batching engine tells of itself. Jobs that it refuses or fails stand in the records of
+/// their exchanges and are counted from there.
+pub(crate) struct EngineMetrics {
+    tokens: Histogram,
+    sequences: Histogram,
+    infer: Histogram,
+    /// By class.
+    queue: [Histogram; 3],
+    workers: IntCounterVec,
+}
+
+impl EngineMetrics {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
+        let class = |name| metrics.queue.with_label_values(&[name]);
+        Self {
+            tokens: metrics.batch_tokens.clone(),
+            sequences: metrics.batch_sequences.clone(),
+            infer: metrics.infer.with_label_values(&["encoder", "cpu"]),
+            queue: [class("stream"), class("prompt"), class("bulk")],
+            workers: metrics.workers.clone(),
+        }
+    }
+}
+
+impl Observer for EngineMetrics {
+    fn batch(&self, batch: BatchSeen) {
+        self.tokens.observe(batch.n_tokens as f64);
+        self.sequences.observe(batch.n_sequences as f64);
+        self.infer.observe(batch.infer.as_secs_f64());
+    }
+
+    fn queue_wait(&self, class: Class, queue_wait: Duration) {
+        self.queue[class as usize].observe(queue_wait.as_secs_f64());
+    }
+
+    fn worker(&self, event: WorkerEvent) {
+        self.workers.with_label_values(&[event.name()]).inc();
     }
 }
 

@@ -8,6 +8,7 @@ mod metrics;
 mod receipt;
 mod sink;
 
+pub(crate) use metrics::EngineMetrics;
 pub use metrics::Metrics;
 pub use receipt::{Coverage, PartReceipt, Receipt};
 pub use sink::Sink;

@@ -603,6 +603,7 @@ impl Drop for GuardedStream {
         self.event
             .note_decision(decision.action, decision.enforced, &decision.rows);
         self.event.unscreened_bytes = stats.bytes_unscreened;
-        self.event.receipt.parts.extend(self.channels.receipts());
+        let by = self.gate.detectors();
+        self.event.receipt.parts.extend(self.channels.receipts(&by));
     }
 }
