@@ -252,9 +252,9 @@ impl Splitter {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let mut rest = self.with_carry(chunk);
         // A chunk of one event, or many small ones that lay ready together.
-        let mut events = Vec::with_capacity(1 + rest.len() / 256);
+        let mut events = Vec::with_capacity(1 + chunk.len() / 256);
+        let mut rest = self.with_carry(chunk);
         loop {
             let end = self.scan.run(&rest);
             if end.unwrap_or(rest.len()) > self.max_event {
