@@ -151,6 +151,33 @@ impl Model {
         &self.sidecar
     }
 
+    /// Operations that sequences of these lengths take, a multiply-add being two: products and
+    /// attention, less what the last layer need not do for a head on the first token. `None` for
+    /// what does not run on our kernels.
+    #[must_use]
+    pub fn n_operations(&self, lengths: &[usize]) -> Option<f64> {
+        let Runner::Fast(encoder) = &self.runner else {
+            return None;
+        };
+        let geometry = encoder.geometry();
+        let (hidden, wide) = (geometry.hidden as f64, geometry.intermediate as f64);
+        let layers = self.facts.layers as f64;
+        let of = |length: &usize| {
+            let tokens = *length as f64;
+            let layer = tokens * (8.0 * hidden * hidden + 4.0 * hidden * wide)
+                + 4.0 * hidden * tokens * tokens;
+            if self.facts.kind == Kind::Token {
+                return layers * layer;
+            }
+            let last = tokens * 4.0 * hidden * hidden
+                + 4.0 * hidden * hidden
+                + 4.0 * hidden * wide
+                + 4.0 * hidden * tokens;
+            (layers - 1.0) * layer + last
+        };
+        Some(lengths.iter().map(of).sum())
+    }
+
     /// Memory of its own for one thread that runs batches.
     #[must_use]
     pub fn worker(self: &Arc<Self>) -> Worker {

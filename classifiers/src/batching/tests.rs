@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Class, Failure, Shed};
+use portcullis_models::Batch;
 use queue::QueueLimits;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

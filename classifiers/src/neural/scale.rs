@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Fewer harmless texts say too little about rare scores.
-pub const MIN_TEXTS: usize = 200;
+pub(super) const MIN_TEXTS: usize = 200;
 
 /// The shape of the file.
 const FORMAT: u32 = 1;

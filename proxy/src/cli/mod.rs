@@ -5,6 +5,7 @@ mod check;
 mod classify;
 mod doctor;
 mod eval;
+mod model;
 mod policy;
 mod serve;
 mod train;
@@ -50,6 +51,9 @@ enum Command {
     /// Test and explain a policy.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Look at encoders: Hugging Face directories as they are.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Look at this machine and this configuration, and say what is wrong.
     Doctor(ConfigArgs),
 }
@@ -141,6 +145,7 @@ fn run(command: Command) -> Result<(), Exit> {
         Command::Eval(args) => eval::eval(&args),
         Command::Train(command) => train::train(&command),
         Command::Policy(command) => policy::policy(&command),
+        Command::Model(command) => model::model(&command),
         Command::Doctor(args) => doctor::doctor(&args),
     }
 }

@@ -1,0 +1,104 @@
+//! `portcullis model scale`: from harmless texts to a scale on which thresholds mean something.
+
+use super::DirArgs;
+use crate::cli::classify::bytes_bar;
+use crate::cli::{Exit, chain};
+use clap::Args;
+use portcullis_classifiers::neural::{ModelScale, NeuralClassifier, NeuralConfig};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The file beside the model.
+const NAME: &str = "scale.json";
+/// How long one text may take.
+const WITHIN: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct ScaleArgs {
+    #[command(flatten)]
+    model: DirArgs,
+    /// JSON Lines with a harmless `text` in each, of the kind that your product sees; at least 200.
+    #[arg(long, value_name = "FILE")]
+    texts: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    text: String,
+}
+
+pub(super) fn scale(args: &ScaleArgs) -> Result<(), Exit> {
+    let model = args.model.load()?;
+    let facts = model.info().clone();
+    let config = NeuralConfig {
+        n_workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        known_bytes: 0,
+    };
+    let neural = NeuralClassifier::start(model, config, Arc::new(()))
+        .map_err(|error| Exit::Environment(chain(&error)))?;
+    let mut harmless = Vec::new();
+    for text in texts_of(&args.texts)? {
+        let found = neural.harmless(&text, Instant::now() + WITHIN);
+        harmless.push(found.map_err(|failure| Exit::Environment(failure.to_string()))?);
+    }
+    let unfit = |error: &dyn std::error::Error| Exit::Environment(chain(error));
+    let scale = ModelScale::fit(facts.labels.len(), &harmless).map_err(|error| unfit(&error))?;
+    let path = args.model.dir.join(NAME);
+    scale
+        .save(&path, &facts.digest, &facts.labels, harmless.len())
+        .map_err(|error| unfit(&error))?;
+    name_in_sidecar(&args.model.dir)?;
+    println!(
+        "{} from {} texts, for {}",
+        path.display(),
+        harmless.len(),
+        facts.labels.join(", ")
+    );
+    Ok(())
+}
+
+/// The texts of a JSON Lines file.
+pub(super) fn texts_of(path: &Path) -> Result<Vec<String>, Exit> {
+    let unreadable = |error| Exit::Environment(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(unreadable)?;
+    let bar = bytes_bar(file.metadata().map_or(0, |meta| meta.len()));
+    let mut texts = Vec::new();
+    for (idx, line) in BufReader::new(bar.wrap_read(file)).lines().enumerate() {
+        let line = line.map_err(unreadable)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let line: Line = serde_json::from_str(&line).map_err(|error| {
+            Exit::Usage(format!(
+                "{}:{}: expected a JSON object with `text`: {error}",
+                path.display(),
+                idx + 1
+            ))
+        })?;
+        texts.push(line.text);
+    }
+    bar.finish_and_clear();
+    Ok(texts)
+}
+
+/// Sets `scale` in `portcullis.json`; what else stands there stays.
+fn name_in_sidecar(dir: &Path) -> Result<(), Exit> {
+    let path = dir.join("portcullis.json");
+    let failed = |error: &dyn std::fmt::Display| {
+        Exit::Environment(format!("{}: {error}", path.display()))
+    };
+    let mut sidecar: Map<String, Value> = if path.exists() {
+        let bytes = std::fs::read(&path).map_err(|error| failed(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| failed(&error))?
+    } else {
+        Map::new()
+    };
+    sidecar.insert("scale".to_owned(), NAME.into());
+    let text = serde_json::to_string_pretty(&sidecar).map_err(|error| failed(&error))?;
+    std::fs::write(&path, text + "\n").map_err(|error| failed(&error))
+}
