@@ -4,8 +4,8 @@
 //! Dropping a [`Pending`] cancels its job: queued work is dropped, running work stops at its next
 //! window.
 
-use portcullis_text::{Content, Detector, PartId, Surface, Window};
 use crate::cache::Salt;
+use portcullis_text::{Content, Detector, PartId, Surface, Window};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
-//! The encoder that a configuration names: loaded, started, and counted in the metrics.
+//! The encoder that a configuration names: loaded and started.
 
-use crate::record::{EngineMetrics, Metrics};
+use portcullis_classifiers::batching::Observer;
 use portcullis_classifiers::neural::{NeuralClassifier, NeuralConfig, NeuralError};
 use portcullis_config::{Encoder, Kernels, Precision};
 use portcullis_models::{Isa, LoadError, LoadOptions, Model};
@@ -26,7 +26,7 @@ pub enum EncoderError {
 /// [`EncoderError`]; also for a model whose scores would mean nothing.
 pub(crate) fn start(
     rules: &Encoder,
-    metrics: &Metrics,
+    observer: Arc<dyn Observer>,
 ) -> Result<Arc<NeuralClassifier>, EncoderError> {
     let model = Arc::new(Model::load(&rules.model, &options(rules)?)?);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -34,7 +34,6 @@ pub(crate) fn start(
         n_workers: rules.workers.map_or(cores, |workers| workers as usize),
         known_bytes: rules.known,
     };
-    let observer = Arc::new(EngineMetrics::of(metrics));
     let encoder = NeuralClassifier::start(model, config, observer)?;
     encoder.require_scale(&rules.model)?;
     Ok(Arc::new(encoder))

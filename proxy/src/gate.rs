@@ -4,7 +4,7 @@ use crate::commands::Commands;
 use crate::identity::Identities;
 use crate::label::Labeller;
 use crate::load::Load;
-use crate::record::{Metrics, Record, Recorder, Sink};
+use crate::record::{EngineMetrics, Metrics, Record, Recorder, Sink};
 use crate::upstream::{BadUrl, Upstream};
 use portcullis_classifiers::cache::{NoRandomness, RefusedTurns, Salts, VerdictCache};
 use portcullis_classifiers::cascade::Cascade;
@@ -90,7 +90,8 @@ impl Gate {
         let engine = Arc::new(Engine::compile(&config.policy)?);
         let metrics = Metrics::new()?;
         let encoder = config.encoder.as_ref();
-        let encoder = encoder.map(|rules| crate::encoder::start(rules, &metrics));
+        let encoder = encoder
+            .map(|rules| crate::encoder::start(rules, Arc::new(EngineMetrics::of(&metrics))));
         let encoder = encoder.transpose()?;
         let mut cascade =
             Cascade::new(classifier).with_cache(Arc::new(VerdictCache::new(CACHE_BYTES)));

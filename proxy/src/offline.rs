@@ -3,6 +3,7 @@
 use portcullis_classifiers::classifier::{Class, Classifier, Failure, Job, Segment, Unit};
 use portcullis_policy::{Decision, Engine, Evidence, Explanation, Match};
 use portcullis_text::{Content, PartId, Scores, Surface, Window};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What detectors saw in one text.
@@ -43,12 +44,12 @@ impl Sight {
     }
 }
 
-/// Looks at one text with patterns and a classifier.
+/// Looks at one text with patterns and every classifier.
 ///
 /// # Errors
-/// The classifier's [`Failure`].
+/// The [`Failure`] of the first classifier that failed.
 pub(crate) async fn look(
-    classifier: &dyn Classifier,
+    classifiers: &[Arc<dyn Classifier>],
     engine: &Engine,
     surface: Surface,
     text: &str,
@@ -69,10 +70,11 @@ pub(crate) async fn look(
         deadline: Instant::now() + Duration::from_secs(60),
         class: Class::Bulk,
     };
-    let verdict = classifier.submit(job)?.await?;
+    let mut windows = Vec::new();
+    for classifier in classifiers {
+        let verdict = classifier.submit(job.clone())?.await?;
+        windows.extend(verdict.windows);
+    }
     let matches = engine.find_patterns(part, surface, text);
-    Ok(Sight {
-        windows: verdict.windows,
-        matches,
-    })
+    Ok(Sight { windows, matches })
 }

@@ -35,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "portcullis",
         &[
             "portcullis-text",
+            "portcullis-models",
             "portcullis-classifiers",
             "portcullis-protocol",
             "portcullis-policy",

@@ -41,11 +41,7 @@ pub trait Runner: Send {
     ///
     /// # Errors
     /// Any [`Failure`]; the sequences of a larger batch are then run one by one, once.
-    fn run(
-        &mut self,
-        batch: &Batch,
-        is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<&[f32], Failure>;
+    fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure>;
 }
 
 /// The logits of a ticket, in the order its sequences were submitted.

@@ -4,7 +4,6 @@
 //! minute. A ticket that never ends, or a wake-up that is lost, shows as a deadlock.
 
 use super::batch::{Runner, Sequence};
-use portcullis_models::Batch;
 use super::config::BatchingConfig;
 use super::queue::Terms;
 use super::shared::Shared;
@@ -14,6 +13,7 @@ use super::worker::{MakeRunner, Worker};
 use crate::{Class, Failure};
 use loom::future::block_on;
 use loom::thread;
+use portcullis_models::Batch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,11 +22,7 @@ use std::time::{Duration, Instant};
 struct Echo(Vec<f32>);
 
 impl Runner for Echo {
-    fn run(
-        &mut self,
-        batch: &Batch,
-        is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<&[f32], Failure> {
+    fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
         if is_cancelled() {
             return Err(Failure::TimedOut);
         }

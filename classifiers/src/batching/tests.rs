@@ -47,11 +47,7 @@ enum Open {
 }
 
 impl Runner for Model {
-    fn run(
-        &mut self,
-        batch: &Batch,
-        is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<&[f32], Failure> {
+    fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
         let bounds = batch.cu_seqlens().windows(2);
         let sequences =
             bounds.map(|bound| &batch.input_ids()[bound[0] as usize..bound[1] as usize]);

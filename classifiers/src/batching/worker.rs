@@ -6,13 +6,13 @@
 //! worker retires.
 
 use super::batch::Runner;
-use portcullis_models::Batch;
 use super::crew::{GoOn, PostIdx};
 use super::desk::{Flight, Member, Work};
 use super::observer::{BatchSeen, WorkerEvent};
 use super::run::Run;
 use super::shared::Shared;
 use crate::Failure;
+use portcullis_models::Batch;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

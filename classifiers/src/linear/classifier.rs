@@ -41,10 +41,14 @@ impl LinearClassifier {
             digest: model.digest().to_owned(),
         };
         let scorer = Arc::clone(&model);
-        let worker = Worker::start("portcullis-linear", QUEUE_JOBS, move |(job, promise): (Job, Promise)| {
-            let result = guarded(|| answer(&scorer, &job, || promise.is_cancelled()));
-            promise.keep(result);
-        });
+        let worker = Worker::start(
+            "portcullis-linear",
+            QUEUE_JOBS,
+            move |(job, promise): (Job, Promise)| {
+                let result = guarded(|| answer(&scorer, &job, || promise.is_cancelled()));
+                promise.keep(result);
+            },
+        );
         Self {
             model,
             identity,

@@ -5,7 +5,9 @@ use super::labels::{LabelError, categories, evidence, shares};
 use super::read::{ReadWindow, read};
 use super::runner::ModelRunner;
 use super::scale::{Harmless, ModelScale, ScaleError};
-use crate::batching::{BatchingConfig, Engine, Observer, Runner, Sequence, StartError, Ticket};
+use crate::batching::{
+    BatchingConfig, Engine, EngineLoad, Observer, Runner, Sequence, StartError, Ticket,
+};
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
 use crate::{Salt, Verdict};
@@ -178,6 +180,12 @@ impl NeuralClassifier {
         self.core.model.info()
     }
 
+    /// What the engine holds now.
+    #[must_use]
+    pub fn engine_load(&self) -> EngineLoad {
+        self.core.engine.load()
+    }
+
     /// What the model says of texts as they are written, in no view and on no scale.
     ///
     /// A text longer than the model's window is read in overlapping windows, whose largest logits
@@ -227,7 +235,10 @@ impl NeuralClassifier {
             sequences.extend(ids.filter_map(Sequence::new));
             n_windows.push(sequences.len() - first);
         }
-        let ticket = self.core.engine.submit(sequences, Class::Prompt, tenant, deadline)?;
+        let ticket = self
+            .core
+            .engine
+            .submit(sequences, Class::Prompt, tenant, deadline)?;
         Ok((n_windows, ticket))
     }
 
@@ -258,7 +269,9 @@ fn most<'r>(rows: &mut impl Iterator<Item = &'r [f32]>, n: usize) -> Vec<f32> {
         if most.is_empty() {
             most.extend_from_slice(row);
         }
-        most.iter_mut().zip(row).for_each(|(most, own)| *most = most.max(*own));
+        most.iter_mut()
+            .zip(row)
+            .for_each(|(most, own)| *most = most.max(*own));
     }
     most
 }
@@ -269,12 +282,18 @@ impl Classifier for NeuralClassifier {
             return Err(Shed::Late);
         }
         let core = Arc::clone(&self.core);
-        let n_bytes: usize = job.segments.iter().map(|segment| segment.content.len()).sum();
+        let n_bytes: usize = job
+            .segments
+            .iter()
+            .map(|segment| segment.content.len())
+            .sum();
         if n_bytes <= INLINE_BYTES {
             return match core.ask(&job, &|| false) {
                 Err(Failure::Shed(shed)) => Err(shed),
                 Err(failure) => Ok(Pending::ready(Err(failure))),
-                Ok(asked) => Ok(Pending::later(async move { core.verdict(&job, asked).await })),
+                Ok(asked) => Ok(Pending::later(
+                    async move { core.verdict(&job, asked).await },
+                )),
             };
         }
         let (sender, receiver) = oneshot::channel();
@@ -304,7 +323,10 @@ impl Core {
         for (segment_idx, segment) in job.segments.iter().enumerate() {
             let text = segment.content.expose();
             for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
-                let key = job.salt.as_ref().map(|salt: &Salt| self.known.key(salt, &window.ids));
+                let key = job
+                    .salt
+                    .as_ref()
+                    .map(|salt: &Salt| self.known.key(salt, &window.ids));
                 let known = key.and_then(|key| self.known.get(&key));
                 if known.is_none() {
                     let ids = std::mem::take(&mut window.ids);
@@ -321,7 +343,9 @@ impl Core {
         let ticket = if sequences.is_empty() {
             None
         } else {
-            let submitted = self.engine.submit(sequences, job.class, job.tenant, job.deadline);
+            let submitted = self
+                .engine
+                .submit(sequences, job.class, job.tenant, job.deadline);
             Some(submitted?)
         };
         Ok(Asked { windows, ticket })
@@ -388,8 +412,12 @@ impl Core {
         deadline: Deadline,
     ) -> Result<Vec<f32>, Failure> {
         let windows = read(self.model.tokenizer(), text, max_tokens, &|| false)?;
-        let sequences = windows.into_iter().filter_map(|window| Sequence::new(window.ids));
-        let ticket = self.engine.submit(sequences.collect(), Class::Bulk, 0, deadline)?;
+        let sequences = windows
+            .into_iter()
+            .filter_map(|window| Sequence::new(window.ids));
+        let ticket = self
+            .engine
+            .submit(sequences.collect(), Class::Bulk, 0, deadline)?;
         let logits = ticket.wait()?;
         let (mut found, mut most) = (Vec::new(), Vec::new());
         for row in logits.rows() {
@@ -397,7 +425,9 @@ impl Core {
             if most.is_empty() {
                 most.clone_from(&found);
             }
-            most.iter_mut().zip(&found).for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
+            most.iter_mut()
+                .zip(&found)
+                .for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
         }
         Ok(most)
     }

@@ -30,7 +30,9 @@ impl KnownWindows {
         let weight = |_: &[u8; 32], logits: &Arc<[f32]>| {
             u32::try_from(ENTRY_BYTES + size_of_val::<[f32]>(logits)).unwrap_or(u32::MAX)
         };
-        let builder = Cache::builder().max_capacity(capacity_bytes).weigher(weight);
+        let builder = Cache::builder()
+            .max_capacity(capacity_bytes)
+            .weigher(weight);
         Self {
             digest: digest.to_owned(),
             logits: builder.build_with_hasher(rustc_hash::FxBuildHasher),
@@ -63,9 +65,15 @@ mod tests {
     #[test]
     fn a_window_is_known_to_its_own_person_and_model_alone() {
         let (salts, known) = (Salts::new().unwrap(), KnownWindows::new("m", 1 << 20));
-        let (ann, bob) = (salts.salt_for(1, Some("ann")), salts.salt_for(1, Some("bob")));
+        let (ann, bob) = (
+            salts.salt_for(1, Some("ann")),
+            salts.salt_for(1, Some("bob")),
+        );
         known.insert(known.key(&ann, &[1, 2]), &[0.5]);
-        assert_eq!(known.get(&known.key(&ann, &[1, 2])).as_deref(), Some(&[0.5][..]));
+        assert_eq!(
+            known.get(&known.key(&ann, &[1, 2])).as_deref(),
+            Some(&[0.5][..])
+        );
         assert!(known.get(&known.key(&ann, &[1, 2, 0])).is_none());
         assert!(known.get(&known.key(&bob, &[1, 2])).is_none());
         let other = KnownWindows::new("n", 1 << 20);

@@ -7,8 +7,10 @@ use portcullis_text::Category;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// The map names no category.
-    #[error("`labels` in portcullis.json maps `{label}` to `{category}`, which is no category{}",
-        suggestion(nearest))]
+    #[error(
+        "`labels` in portcullis.json maps `{label}` to `{category}`, which is no category{}",
+        suggestion(nearest)
+    )]
     Unknown {
         /// The model's label.
         label: String,
@@ -40,20 +42,18 @@ pub(super) fn categories(
     sidecar: &Sidecar,
 ) -> Result<Vec<Option<Category>>, LabelError> {
     let category_of = |label: &String| match sidecar.labels.get(label) {
-        Some(mapped) => {
-            mapped
-                .parse()
-                .map(Some)
-                .map_err(|_| LabelError::Unknown {
-                    label: label.clone(),
-                    category: mapped.clone(),
-                    nearest: nearest(mapped),
-                })
-        }
+        Some(mapped) => mapped.parse().map(Some).map_err(|_| LabelError::Unknown {
+            label: label.clone(),
+            category: mapped.clone(),
+            nearest: nearest(mapped),
+        }),
         None => Ok(label.to_lowercase().parse().ok()),
     };
-    let categories: Vec<Option<Category>> =
-        facts.labels.iter().map(category_of).collect::<Result<_, _>>()?;
+    let categories: Vec<Option<Category>> = facts
+        .labels
+        .iter()
+        .map(category_of)
+        .collect::<Result<_, _>>()?;
     if categories.iter().all(Option::is_none) {
         return Err(LabelError::NoneMapped {
             labels: facts.labels.join(", "),
@@ -84,7 +84,8 @@ pub(super) fn evidence(kind: Kind, logits: &[f32], into: &mut Vec<f32>) {
 fn log_odds(logits: &[f32], own: usize) -> f32 {
     let others = || {
         let all = logits.iter().enumerate();
-        all.filter(move |(idx, _)| *idx != own).map(|(_, logit)| *logit)
+        all.filter(move |(idx, _)| *idx != own)
+            .map(|(_, logit)| *logit)
     };
     let largest = others().fold(f32::NEG_INFINITY, f32::max);
     if largest == f32::NEG_INFINITY {
@@ -99,7 +100,10 @@ fn log_odds(logits: &[f32], own: usize) -> f32 {
 /// probability for each.
 pub(super) fn shares(kind: Kind, logits: &[f32]) -> Vec<f32> {
     match kind {
-        Kind::MultiLabel => logits.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect(),
+        Kind::MultiLabel => logits
+            .iter()
+            .map(|logit| 1.0 / (1.0 + (-logit).exp()))
+            .collect(),
         Kind::SingleLabel | Kind::Token => {
             let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let raised: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();

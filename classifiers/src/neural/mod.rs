@@ -17,4 +17,7 @@ mod scale;
 
 pub use classifier::{NeuralClassifier, NeuralConfig, NeuralError, Prediction};
 pub use labels::LabelError;
-pub use scale::{ModelScale, ScaleError};
+pub use scale::{Harmless, ModelScale, ScaleError};
+
+#[cfg(test)]
+mod tests;

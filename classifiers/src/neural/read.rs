@@ -36,7 +36,10 @@ pub(super) fn read(
             .windows(view.text(), max_tokens, max_tokens / 4)
             .map_err(|_| Failure::Died)?;
         let as_raw = windows.len() == n_raw
-            && windows.iter().zip(&all).all(|(window, raw)| window.ids == raw.ids);
+            && windows
+                .iter()
+                .zip(&all)
+                .all(|(window, raw)| window.ids == raw.ids);
         if as_raw {
             continue;
         }

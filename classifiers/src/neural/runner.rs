@@ -27,11 +27,7 @@ impl ModelRunner {
 }
 
 impl Runner for ModelRunner {
-    fn run(
-        &mut self,
-        batch: &Batch,
-        is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<&[f32], Failure> {
+    fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
         let n_labels = self.worker.model().info().labels.len();
         let logits = self.worker.run(batch, is_cancelled).map_err(failure)?;
         if self.kind != Kind::Token {
@@ -45,7 +41,8 @@ impl Runner for ModelRunner {
             for token in logits[tokens].chunks_exact(n_labels) {
                 evidence(self.kind, token, &mut self.odds);
                 let row = self.rows[first..].iter_mut();
-                row.zip(&self.odds).for_each(|(most, own)| *most = most.max(*own));
+                row.zip(&self.odds)
+                    .for_each(|(most, own)| *most = most.max(*own));
             }
         }
         Ok(&self.rows) // [n_seqs, n_labels]

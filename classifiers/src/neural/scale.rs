@@ -140,16 +140,20 @@ impl ModelScale {
             path: path.to_owned(),
             source,
         })?;
-        let file: File = serde_json::from_slice(&bytes).map_err(|source| ScaleError::Malformed {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file: File =
+            serde_json::from_slice(&bytes).map_err(|source| ScaleError::Malformed {
+                path: path.to_owned(),
+                source,
+            })?;
         let unfit = |fault: String| ScaleError::Unfit {
             path: path.to_owned(),
             fault,
         };
         if file.format != FORMAT {
-            return Err(unfit(format!("its format is {}, not {FORMAT}", file.format)));
+            return Err(unfit(format!(
+                "its format is {}, not {FORMAT}",
+                file.format
+            )));
         }
         if file.model != model_digest {
             return Err(unfit("it was fitted for another model".to_owned()));
@@ -209,7 +213,10 @@ mod tests {
         let path = dir.path().join("scale.json");
         let scale = ModelScale::fit(2, &harmless(300)).unwrap();
         scale.save(&path, "sha256:a", &labels(), 300).unwrap();
-        assert_eq!(ModelScale::load(&path, "sha256:a", &labels()).unwrap(), scale);
+        assert_eq!(
+            ModelScale::load(&path, "sha256:a", &labels()).unwrap(),
+            scale
+        );
         let other = ModelScale::load(&path, "sha256:b", &labels()).unwrap_err();
         assert!(other.to_string().contains("another model"), "{other}");
         let more = [labels(), vec!["new".into()]].concat();

@@ -112,9 +112,20 @@ mod tests {
     fn a_text_or_a_list_of_texts_is_read() {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
         assert_eq!(check(r#"{"inputs":"a"}"#), Ok((texts(&["a"]), false)));
-        assert_eq!(check(r#"{"inputs":["a","b"]}"#), Ok((texts(&["a", "b"]), true)));
-        assert_eq!(check(r#"{"inputs":[["a"],["b"]]}"#), Ok((texts(&["a", "b"]), true)));
-        for wrong in [r#"{}"#, r#"{"inputs":[]}"#, r#"{"inputs":3}"#, r#"{"inputs":[3]}"#] {
+        assert_eq!(
+            check(r#"{"inputs":["a","b"]}"#),
+            Ok((texts(&["a", "b"]), true))
+        );
+        assert_eq!(
+            check(r#"{"inputs":[["a"],["b"]]}"#),
+            Ok((texts(&["a", "b"]), true))
+        );
+        for wrong in [
+            r#"{}"#,
+            r#"{"inputs":[]}"#,
+            r#"{"inputs":3}"#,
+            r#"{"inputs":[3]}"#,
+        ] {
             assert!(check(wrong).unwrap_err().contains("`inputs`"), "{wrong}");
         }
         let pairs = check(r#"{"inputs":[["a","b"]]}"#).unwrap_err();

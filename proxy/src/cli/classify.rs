@@ -1,10 +1,10 @@
 //! `portcullis classify`.
 
-use super::{ConfigArgs, Exit, chain, embedded};
+use super::{ConfigArgs, Exit, chain, tiers};
 use crate::offline::{Sight, look};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use portcullis_classifiers::linear::LinearClassifier;
+use portcullis_classifiers::Classifier;
 use portcullis_config::Overrides;
 use portcullis_policy::{Decision, Engine};
 use portcullis_text::{Category, Surface};
@@ -42,7 +42,7 @@ struct Line {
 }
 
 struct Judge {
-    classifier: std::sync::Arc<LinearClassifier>,
+    classifiers: Vec<std::sync::Arc<dyn Classifier>>,
     engine: Engine,
     runtime: tokio::runtime::Runtime,
 }
@@ -60,7 +60,7 @@ pub(super) fn parse_surface(name: &str) -> Result<Surface, String> {
 pub(super) fn classify(args: &ClassifyArgs) -> Result<(), Exit> {
     let config = args.config.load(&Overrides::default())?;
     let judge = Judge {
-        classifier: embedded()?,
+        classifiers: tiers(&config)?,
         engine: Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?,
         runtime: offline_runtime()?,
     };
@@ -87,7 +87,7 @@ impl Judge {
     fn look(&self, surface: Surface, text: &str) -> Result<(Sight, Decision), Exit> {
         let sight = self
             .runtime
-            .block_on(look(&*self.classifier, &self.engine, surface, text));
+            .block_on(look(&self.classifiers, &self.engine, surface, text));
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&self.engine);
         Ok((sight, decision))

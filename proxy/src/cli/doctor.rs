@@ -2,10 +2,12 @@
 
 use super::{ConfigArgs, Exit, chain, embedded};
 use portcullis_config::{Config, Overrides, RecordSink};
+use portcullis_models::{Isa, peak};
 use portcullis_policy::Engine;
 use portcullis_text::Surface;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What one look found.
@@ -20,7 +22,9 @@ pub(super) fn doctor(args: &ConfigArgs) -> Result<(), Exit> {
     let mut looks = vec![
         ("version", Found::Fine(env!("CARGO_PKG_VERSION").to_owned())),
         ("processor", processor()),
+        ("kernels", kernels()),
         ("classifier", classifier()),
+        ("encoder", encoder(&config)),
         ("policy", policy(&config)),
         ("listen", port(config.listen)),
         ("admin", port(config.admin)),
@@ -60,6 +64,40 @@ fn processor() -> Found {
         std::env::consts::OS,
         std::env::consts::ARCH
     ))
+}
+
+/// The instruction sets that encoders can use, and what one core does at most with the best.
+fn kernels() -> Found {
+    let names: Vec<&str> = Isa::available().map(Isa::name).collect();
+    let best = Isa::detect();
+    let most = peak(best).map_or_else(String::new, |peak| {
+        let giga = |rate: f64| rate / 1e9;
+        format!(
+            "; one core: {:.0} f32, {:.0} bf16, {:.0} int8 billion operations a second",
+            giga(peak.f32),
+            giga(peak.bf16),
+            giga(peak.int8)
+        )
+    });
+    Found::Fine(format!("{best} (of {}){most}", names.join(", ")))
+}
+
+fn encoder(config: &Config) -> Found {
+    let Some(rules) = &config.encoder else {
+        return Found::Note("none is configured (`encoder.model`)".to_owned());
+    };
+    match crate::encoder::start(rules, Arc::new(())) {
+        Err(error) => Found::Wrong(chain(&error)),
+        Ok(encoder) => {
+            let facts = encoder.facts();
+            let precision = super::model::name_of(facts.precision);
+            Found::Fine(format!(
+                "{} in {precision}, {}",
+                facts.architecture.name(),
+                facts.route
+            ))
+        }
+    }
 }
 
 /// Loads the embedded weights, checks their digest and times a 60-word prompt.

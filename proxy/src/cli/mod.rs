@@ -193,6 +193,16 @@ fn embedded() -> Result<Arc<LinearClassifier>, Exit> {
     Ok(Arc::new(LinearClassifier::new(model)))
 }
 
+/// Everything that scores a text under a configuration, the cheapest first.
+fn tiers(config: &Config) -> Result<Vec<Arc<dyn Classifier>>, Exit> {
+    let mut tiers: Vec<Arc<dyn Classifier>> = vec![embedded()?];
+    if let Some(rules) = &config.encoder {
+        let encoder = crate::encoder::start(rules, Arc::new(()));
+        tiers.push(encoder.map_err(|error| Exit::Environment(chain(&error)))?);
+    }
+    Ok(tiers)
+}
+
 /// An error with all its causes on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

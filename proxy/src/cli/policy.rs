@@ -1,10 +1,10 @@
 //! `portcullis policy test` and `portcullis policy explain`.
 
 use super::classify::{offline_runtime, parse_surface};
-use super::{Exit, chain, embedded};
+use super::{Exit, chain, tiers};
 use crate::offline::look;
 use clap::{Args, Subcommand};
-use portcullis_config::{Checked, Policy, PolicyTest};
+use portcullis_config::{Checked, Config, Policy, PolicyTest};
 use portcullis_policy::Engine;
 use portcullis_text::Surface;
 use std::path::Path;
@@ -47,24 +47,30 @@ pub(super) fn policy(command: &PolicyCommand) -> Result<(), Exit> {
     }
 }
 
-fn load(name: &str) -> Result<Policy, Exit> {
+/// The policy, within the configuration it stands in or the default one.
+fn load(name: &str) -> Result<Config, Exit> {
+    let around = |policy: Policy| Config {
+        policy,
+        ..Config::default()
+    };
     if let Some(text) = portcullis_config::shipped(name) {
-        return Ok(portcullis_config::parse_policy(text, name)?);
+        return Ok(around(portcullis_config::parse_policy(text, name)?));
     }
     match portcullis_config::check_file(Path::new(name))? {
-        Checked::Config(config) => Ok(config.policy),
-        Checked::Policy(policy) => Ok(policy),
+        Checked::Config(config) => Ok(*config),
+        Checked::Policy(policy) => Ok(around(policy)),
     }
 }
 
 fn test(name: &str) -> Result<(), Exit> {
-    let policy = load(name)?;
-    let engine = Engine::compile(&policy).map_err(|error| Exit::Usage(chain(&error)))?;
-    let classifier = embedded()?;
+    let config = load(name)?;
+    let policy = &config.policy;
+    let engine = Engine::compile(policy).map_err(|error| Exit::Usage(chain(&error)))?;
+    let classifiers = tiers(&config)?;
     let runtime = offline_runtime()?;
     let mut failed = 0;
     for test in &policy.tests {
-        let sight = runtime.block_on(look(&*classifier, &engine, test.on, &test.say));
+        let sight = runtime.block_on(look(&classifiers, &engine, test.on, &test.say));
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&engine);
         let category = decision.deciding().map(|row| row.label.metric());
@@ -98,9 +104,10 @@ fn outcome(test: &PolicyTest, passed: bool, action: &str, category: Option<&str>
 }
 
 fn explain(name: &str, surface: Surface, text: &str, json: bool) -> Result<(), Exit> {
-    let engine = Engine::compile(&load(name)?).map_err(|error| Exit::Usage(chain(&error)))?;
-    let classifier = embedded()?;
-    let sight = offline_runtime()?.block_on(look(&*classifier, &engine, surface, text));
+    let config = load(name)?;
+    let engine = Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?;
+    let classifiers = tiers(&config)?;
+    let sight = offline_runtime()?.block_on(look(&classifiers, &engine, surface, text));
     let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
     let explanation = sight.explain(&engine);
     if json {

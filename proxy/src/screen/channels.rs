@@ -41,14 +41,17 @@ impl Channels {
 
     /// One entry per channel, screened by these detectors.
     pub(crate) fn receipts(&self, by: &[Detector]) -> impl Iterator<Item = PartReceipt> {
-        self.0.iter().zip(0..).map(move |(channel, part)| PartReceipt {
-            surface: channel.surface,
-            part,
-            choice: Some(channel.key.choice),
-            bytes: channel.bytes,
-            by: SmallVec::from_slice(by),
-            gap: channel.gap,
-        })
+        self.0
+            .iter()
+            .zip(0..)
+            .map(move |(channel, part)| PartReceipt {
+                surface: channel.surface,
+                part,
+                choice: Some(channel.key.choice),
+                bytes: channel.bytes,
+                by: SmallVec::from_slice(by),
+                gap: channel.gap,
+            })
     }
 }
 

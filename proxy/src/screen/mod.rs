@@ -115,10 +115,7 @@ pub(crate) fn note_screening(event: &mut Event, screening: &Screening) {
     event.infer_us += screening.infer.map_or(0, micros);
 }
 
-fn note_failures(
-    event: &mut Event,
-    failures: &[(Detector, Failure)],
-) {
+fn note_failures(event: &mut Event, failures: &[(Detector, Failure)]) {
     let named = failures
         .iter()
         .map(|(detector, failure)| (detector.name(), failure.name()));

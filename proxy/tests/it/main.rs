@@ -13,6 +13,7 @@ mod classifier;
 mod cli;
 mod client;
 mod commands;
+mod encoder;
 mod faults;
 mod guard;
 mod history;

@@ -152,9 +152,9 @@ impl Random {
 fn batches(sequences: &[Vec<u32>], max_tokens: usize) -> Vec<Batch> {
     let mut batches = vec![Batch::default()];
     for ids in sequences {
-        let full = batches
-            .last()
-            .is_some_and(|last| 0 < last.n_seqs() && max_tokens < last.input_ids().len() + ids.len());
+        let full = batches.last().is_some_and(|last| {
+            0 < last.n_seqs() && max_tokens < last.input_ids().len() + ids.len()
+        });
         if full {
             batches.push(Batch::default());
         }
@@ -176,7 +176,9 @@ fn run_all(model: &Arc<Model>, batches: &[Batch], threads: usize) -> Result<Vec<
             let Some(batch) = batches.get(idx) else {
                 return Ok(done);
             };
-            let logits = worker.run(batch, &|| false).map_err(|error| chain(&error))?;
+            let logits = worker
+                .run(batch, &|| false)
+                .map_err(|error| chain(&error))?;
             done.push((idx, logits.to_vec()));
         }
     };
@@ -293,7 +295,10 @@ fn accuracy(
         }
     }
     report.insert("max_abs_logit_diff".to_owned(), json!(largest));
-    report.insert("mean_abs_logit_diff".to_owned(), json!(sum / n.max(1) as f64));
+    report.insert(
+        "mean_abs_logit_diff".to_owned(),
+        json!(sum / n.max(1) as f64),
+    );
     report.insert("logits".to_owned(), json!(n));
     report.insert("flips".to_owned(), json!(flips));
     Ok(())
@@ -301,7 +306,8 @@ fn accuracy(
 
 fn top(row: &[f32]) -> Option<usize> {
     let all = row.iter().enumerate();
-    all.max_by(|one, other| one.1.total_cmp(other.1)).map(|(idx, _)| idx)
+    all.max_by(|one, other| one.1.total_cmp(other.1))
+        .map(|(idx, _)| idx)
 }
 
 fn print(report: &Value) {
@@ -322,14 +328,19 @@ fn print(report: &Value) {
     println!(
         "batches of {:.0} tokens and {:.1} sequences",
         report["batch"]["mean_tokens"].as_f64().unwrap_or(f64::NAN),
-        report["batch"]["mean_sequences"].as_f64().unwrap_or(f64::NAN)
+        report["batch"]["mean_sequences"]
+            .as_f64()
+            .unwrap_or(f64::NAN)
     );
     if let Some(latency) = report["latency_ms"].as_object() {
         println!("{:>8} {:>9} {:>9}", "tokens", "best ms", "median");
         for n_tokens in LENGTHS.map(|length| length.to_string()) {
             if let Some(best) = latency.get(&n_tokens).and_then(Value::as_f64) {
                 let median = report["latency_median_ms"][&n_tokens].as_f64();
-                println!("{n_tokens:>8} {best:>9.3} {:>9.3}", median.unwrap_or(f64::NAN));
+                println!(
+                    "{n_tokens:>8} {best:>9.3} {:>9.3}",
+                    median.unwrap_or(f64::NAN)
+                );
             }
         }
     }

@@ -136,7 +136,9 @@ fn verify(args: &DirArgs) -> Result<(), Exit> {
         batch.push(&window.ids);
     }
     let mut worker = model.worker();
-    worker.run(&batch, &|| false).map_err(|error| failed(&error))?;
+    worker
+        .run(&batch, &|| false)
+        .map_err(|error| failed(&error))?;
     show(model.info());
     println!("ok");
     Ok(())
@@ -150,7 +152,12 @@ fn show(facts: &Facts) {
         "{:14} {} layers, {} wide, {} heads, {} tokens, vocabulary of {}",
         "size", facts.layers, facts.hidden, facts.heads, facts.max_tokens, facts.vocab_size
     );
-    println!("{:14} {}, {}", "runs", name_of(facts.precision), facts.route);
+    println!(
+        "{:14} {}, {}",
+        "runs",
+        name_of(facts.precision),
+        facts.route
+    );
     println!("{:14} {} bytes", "weights", facts.weight_bytes);
     println!("{:14} {}", "digest", facts.digest);
 }
@@ -160,7 +167,11 @@ fn card(dir: &Path) -> Result<(), Exit> {
         .map_err(|error| Exit::Environment(chain(&error)))?;
     let (facts, sidecar) = (model.info(), model.sidecar());
     println!("# {}\n", facts.architecture.name());
-    println!("- Labels: {} ({})", facts.labels.join(", "), kind_name(facts.kind));
+    println!(
+        "- Labels: {} ({})",
+        facts.labels.join(", "),
+        kind_name(facts.kind)
+    );
     for (label, category) in &sidecar.labels {
         println!("- `{label}` stands for `{category}`");
     }

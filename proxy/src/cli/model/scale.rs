@@ -89,9 +89,8 @@ pub(super) fn texts_of(path: &Path) -> Result<Vec<String>, Exit> {
 /// Sets `scale` in `portcullis.json`; what else stands there stays.
 fn name_in_sidecar(dir: &Path) -> Result<(), Exit> {
     let path = dir.join("portcullis.json");
-    let failed = |error: &dyn std::fmt::Display| {
-        Exit::Environment(format!("{}: {error}", path.display()))
-    };
+    let failed =
+        |error: &dyn std::fmt::Display| Exit::Environment(format!("{}: {error}", path.display()));
     let mut sidecar: Map<String, Value> = if path.exists() {
         let bytes = std::fs::read(&path).map_err(|error| failed(&error))?;
         serde_json::from_slice(&bytes).map_err(|error| failed(&error))?

@@ -1,0 +1,119 @@
+//! An encoder named by the configuration: in screening, and by itself at `/predict`.
+
+use crate::setup::{chat, config, scratch, start, start_with};
+use portcullis::gate::{BuildError, Gate};
+use portcullis_config::Encoder;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+/// A fixture of the models crate with a scale, made by the command line as a user would.
+fn scaled_model() -> PathBuf {
+    let dir = scratch("encoder");
+    std::fs::create_dir_all(&dir).unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/bert-multi");
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+    }
+    let sidecar = r#"{"labels": {"toxic": "hate"}}"#;
+    std::fs::write(dir.join("portcullis.json"), sidecar).unwrap();
+    let texts = dir.join("harmless.jsonl");
+    let lines = (0..220).map(|number| json!({"text": format!("bread number {number}")}));
+    let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+    std::fs::write(&texts, lines.join("\n")).unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["model", "scale"])
+        .arg(&dir)
+        .arg("--texts")
+        .arg(&texts)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    dir
+}
+
+fn rules(model: PathBuf) -> Encoder {
+    Encoder {
+        model,
+        precision: None,
+        workers: Some(1),
+        kernels: None,
+        known: 1 << 20,
+    }
+}
+
+#[tokio::test]
+async fn the_encoder_screens_every_text_and_stands_in_the_receipt() {
+    let model = scaled_model();
+    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let check = json!({"text": "how do I bake bread"});
+    let reply = setup.post("/v1/guard/check", &check).await.json();
+    assert_eq!(
+        reply["receipt"]["parts"][0]["by"],
+        json!(["pattern", "linear", "encoder"])
+    );
+    let reply = setup.post(crate::setup::CHAT, &chat("m", "hello")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let page = setup.metrics().await;
+    for metric in [
+        "portcullis_classifier_batch_tokens_count",
+        "portcullis_classifier_queue_seconds_count{class=\"prompt\"}",
+        "portcullis_classifier_infer_seconds_count{device=\"cpu\",model=\"encoder\"}",
+    ] {
+        let line = page.lines().find(|line| line.starts_with(metric));
+        let line = line.unwrap_or_else(|| panic!("{metric} is not on the page"));
+        assert!(!line.ends_with(" 0"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn predict_answers_in_the_shape_of_text_embeddings_inference() {
+    let model = scaled_model();
+    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let one = setup.post("/predict", &json!({"inputs": "bread"})).await;
+    assert_eq!(one.status, 200, "{}", one.text());
+    let labels = one.json();
+    let labels = labels.as_array().unwrap();
+    assert_eq!(labels.len(), 5);
+    let scores: Vec<f64> = labels
+        .iter()
+        .map(|it| it["score"].as_f64().unwrap())
+        .collect();
+    assert!(
+        scores.windows(2).all(|pair| pair[1] <= pair[0]),
+        "highest first"
+    );
+    let many = json!({"inputs": ["bread", ""], "raw_scores": true});
+    let many = setup.post("/predict", &many).await.json();
+    assert_eq!(many.as_array().unwrap().len(), 2);
+    let wrong = setup.post("/predict", &json!({"inputs": 1})).await;
+    assert_eq!(wrong.status, 400);
+    assert!(setup.upstream.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn without_an_encoder_predict_says_what_to_configure() {
+    let setup = start().await;
+    let reply = setup.post("/predict", &json!({"inputs": "bread"})).await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.text().contains("encoder.model"), "{}", reply.text());
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_an_error_at_start_that_names_it() {
+    let mut config = config();
+    config.encoder = Some(rules(PathBuf::from("no/such/model")));
+    let classifier = Arc::new(crate::classifier::Keywords::new());
+    let error = Gate::new(config, classifier).unwrap_err();
+    let BuildError::Encoder(error) = error else {
+        panic!("{error}");
+    };
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("no/such/model"), "{source}");
+}
