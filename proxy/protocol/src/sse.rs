@@ -246,8 +246,8 @@ impl Splitter {
     /// that lie within one chunk.
     ///
     /// # Errors
-    /// An event is too large. The events before it are given first; the failure comes with the
-    /// next call.
+    /// An event is too large. The events before it are given first; the failure comes with
+    /// [`Self::check`] and the next call.
     pub fn push(&mut self, chunk: Bytes) -> Result<Vec<Event>, SseError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
@@ -275,6 +275,14 @@ impl Splitter {
         }
         self.carry = BytesMut::from(rest);
         Ok(events)
+    }
+
+    /// Whether it failed behind the events that [`Self::push`] gave last.
+    ///
+    /// # Errors
+    /// What the next call would say.
+    pub fn check(&self) -> Result<(), SseError> {
+        self.failed.clone().map_or(Ok(()), Err)
     }
 
     /// The unfinished event with the new bytes behind it.

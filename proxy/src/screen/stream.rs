@@ -228,6 +228,9 @@ impl GuardedStream {
                 return;
             }
         }
+        if let Err(error) = self.splitter.check() {
+            return self.fault(&Error::BadAnswer(error.to_string()));
+        }
         if self.held_bytes > self.gate.config.limits.answer {
             return self.fault(&Error::BadAnswer(
                 "more of the stream is held than may be".into(),
