@@ -80,10 +80,41 @@ pub(crate) fn inline_data(walk: &mut Walk, value: Value<'_>) -> Result<(), Parse
 
 /// Whether a media type is one that is in use: others can say anything.
 fn is_media_type(kind: &str) -> bool {
-    const SUBTYPES: [&str; 29] = [
-        "aac", "apng", "avif", "basic", "bmp", "flac", "gif", "heic", "heif", "icon", "jpeg",
-        "jpg", "l16", "m4a", "mp3", "mp4", "mpeg", "mpga", "ogg", "opus", "pcm", "pcm16", "png",
-        "tiff", "vnd.wave", "wav", "wave", "webm", "webp",
+    const SUBTYPES: [&str; 34] = [
+        "aac",
+        "apng",
+        "avif",
+        "basic",
+        "bmp",
+        "csv",
+        "flac",
+        "gif",
+        "heic",
+        "heif",
+        "icon",
+        "jpeg",
+        "jpg",
+        "json",
+        "l16",
+        "m4a",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpga",
+        "octet-stream",
+        "ogg",
+        "opus",
+        "pcm",
+        "pcm16",
+        "pdf",
+        "plain",
+        "png",
+        "tiff",
+        "vnd.wave",
+        "wav",
+        "wave",
+        "webm",
+        "webp",
     ];
     let subtype = kind.split_once('/').map_or("", |(_, subtype)| subtype);
     SUBTYPES.contains(&subtype.strip_prefix("x-").unwrap_or(subtype))

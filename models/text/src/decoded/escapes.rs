@@ -20,11 +20,12 @@ pub(super) fn undo(text: &str) -> Option<Reading> {
     if !text.as_bytes().iter().any(is_sign) {
         return None;
     }
+    let ends = Ends::of(text);
     let mut out = Canonical::default();
     let (mut at, mut copied) = (0, 0);
     while let Some(skip) = text.as_bytes()[at..].iter().position(is_sign) {
         at += skip;
-        let Some((undone, len)) = undone(&text[at..]) else {
+        let Some((undone, len)) = undone(text, at, &ends) else {
             at += 1;
             continue;
         };
@@ -41,7 +42,8 @@ pub(super) fn undo(text: &str) -> Option<Reading> {
 }
 
 /// What stands at the start, and the bytes that it takes there.
-fn undone(text: &str) -> Option<(String, usize)> {
+fn undone(whole: &str, at: usize, ends: &Ends) -> Option<(String, usize)> {
+    let text = &whole[at..];
     match text.as_bytes().first()? {
         b'%' => bytes_behind(text, "%", 1).or_else(|| units(text, "%u")),
         b'=' => bytes_behind(text, "=", 3),
@@ -56,7 +58,7 @@ fn undone(text: &str) -> Option<(String, usize)> {
             .or_else(|| code_point(text, "\\", Some(' '))),
         b'U' => code_point(text, "U+", None),
         0x1b => terminal(text).map(|len| (String::new(), len)),
-        _ => tag(text).map(|len| {
+        _ => ends.enclosed(text, at).or_else(|| tag(text)).map(|len| {
             (
                 if is_inline(&text[..len]) { "" } else { " " }.to_owned(),
                 len,
@@ -140,16 +142,34 @@ fn is_inline(tag: &str) -> bool {
     name.is_empty() || INLINE.contains(&name.as_str())
 }
 
-/// The length of a tag or comment of HTML.
+/// What nobody reads on a page: how it begins, and how it ends.
+const UNREAD: [(&str, &str); 3] = [
+    ("<!--", "-->"),
+    ("<script", "</script>"),
+    ("<style", "</style>"),
+];
+
+/// Where such things end last, so that an end is never looked for where there is none: one that is
+/// found is behind all that was looked through, and so the work is linear.
+struct Ends([Option<usize>; UNREAD.len()]);
+
+impl Ends {
+    fn of(text: &str) -> Self {
+        let has_tags = text.contains('<');
+        Self(UNREAD.map(|(_, end)| has_tags.then(|| text.rfind(end))?))
+    }
+
+    /// The length of what begins at `at` with its end, where nobody reads it.
+    fn enclosed(&self, text: &str, at: usize) -> Option<usize> {
+        let mut all = UNREAD.iter().zip(self.0);
+        let ((_, end), last) = all.find(|((begin, _), _)| text.starts_with(begin))?;
+        last.filter(|last| at < *last)?;
+        text.find(end).map(|found| found + end.len())
+    }
+}
+
+/// The length of a tag of HTML.
 fn tag(text: &str) -> Option<usize> {
-    if text.starts_with("<!--") {
-        return text.find("-->").map(|at| at + 3);
-    }
-    for (opens, closes) in [("<script", "</script>"), ("<style", "</style>")] {
-        if text.starts_with(opens) {
-            return text.find(closes).map(|at| at + closes.len());
-        }
-    }
     let inner = &text.as_bytes()[1..text.len().min(MAX_TAG)];
     let name = inner.strip_prefix(b"/").unwrap_or(inner);
     let end = inner.iter().position(|byte| matches!(byte, b'<' | b'>'))?;

@@ -328,6 +328,30 @@ fn ordinary_text_is_read_as_it_stands() {
     }
 }
 
+/// Work is linear: twice the text costs about twice the time, whatever opens and never closes.
+#[test]
+fn what_never_ends_costs_no_more_than_its_length() {
+    for opens in [
+        "<!--",
+        "<script",
+        "<!-- <script <style",
+        "[\"",
+        "[\\\"",
+        "[x",
+        "\\a{",
+        "{\"a\":",
+        "1b ",
+        "=62",
+    ] {
+        let text = opens.repeat(400_000 / opens.len());
+        let started = std::time::Instant::now();
+        decoded(&text);
+        // Quadratic work would take minutes; this leaves room for a slow machine.
+        assert!(started.elapsed().as_secs() < 20, "{opens}");
+    }
+    check("bo<!-- x\n-->mb <!-- <!--", View::Escapes, "bomb");
+}
+
 #[test]
 fn paragraphs_stay_apart() {
     let readings = folded_readings("<p>club</p><p>ombudsman</p>");
