@@ -57,8 +57,8 @@ class Bench:
         self.args, self.model, self.precision = args, model, precision
         self.folder = args.work / "models" / model
         self.texts = subset(args.work / "texts.jsonl", args.every)
-        self.peers = PEERS[precision]
-        self.budgets = {}
+        self.n_texts = len(workload.read_texts(self.texts))
+        self.peers, self.budgets = PEERS[precision], {}
 
     def run(self):
         """Rounds, medians, and what the medians stand on."""
@@ -74,7 +74,7 @@ class Bench:
         return {
             "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             "threads": self.args.threads,
-            "n_texts": len(workload.read_texts(self.texts)),
+            "n_texts": self.n_texts,
             "commit": self.args.commit or commit(),
             "medians": medians,
             "rounds": rounds,
@@ -84,7 +84,13 @@ class Bench:
         """`portcullis model bench`; the error is the same in every round and measured once."""
         command = [self.args.binary, "model", "bench", self.folder, "--texts", self.texts]
         command += ["--precision", self.precision, "--threads", self.args.threads, "--json"]
-        return self.call(command + ["--accuracy"] * is_first)
+        figures = self.call(command + ["--accuracy"] * is_first)
+        if figures["texts"] != self.n_texts:
+            raise SystemExit(f"we read {figures['texts']} sequences and not {self.n_texts} texts")
+        del figures["model"]  # a path
+        figures["latency_best_ms"] = figures["latency_ms"]
+        figures["latency_ms"] = figures.pop("latency_median_ms")
+        return figures
 
     def peer(self, peer, is_first, reference):
         """The first round looks for the batch budget that suits the peer, the others keep it."""

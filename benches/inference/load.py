@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Sample:
-    """One answer: when its request was due, how long it took from then and from when it was sent."""
+    """When a request was due, what its answer took from then and from when it was sent."""
 
     due: float
     seconds: float

@@ -278,14 +278,15 @@ def scale(args):
     """The encoder's score scale, which the gate asks for; `/predict` shows no scores of it."""
     if (args.model / "portcullis.json").exists():
         return
-    command = [args.binary, "model", "scale", args.model, "--texts", args.work / "texts.jsonl"]
+    texts = compare.subset(args.work / "texts.jsonl", 5)
+    command = [args.binary, "model", "scale", args.model, "--texts", texts]
     subprocess.run([str(word) for word in command], check=True)
 
 
 def main(args):
     args.model = args.work / "models" / "minilm"
-    texts = workload.read_texts(args.work / "texts.jsonl")
     compare.models.main(args.work, ["minilm"])
+    texts = workload.read_texts(args.work / "texts.jsonl")
     scale(args)
     with ours(args) as (_, port, _):
         error = served_error(args, port, texts)

@@ -105,7 +105,10 @@ def text_of(tokenizer, number, n_tokens):
         step = max(1, step // 2)
     while 1 < len(parts) and n_tokens < n_now():
         parts.pop()
-    return "".join(parts)
+    text = "".join(parts)
+    encoding = tokenizer.encode(text)
+    # The last token is the closing one; a text past the model's length ends before it.
+    return text[: encoding.offsets[-2][1]] if encoding.overflowing else text
 
 
 def load_tokenizer(path):
@@ -138,6 +141,7 @@ def write(tokenizer_path, out):
     """Writes the texts, after their figures were found to be the expected ones."""
     tokenizer = load_tokenizer(tokenizer_path)
     texts = [text_of(tokenizer, number, n) for number, n in enumerate(lengths())]
+    tokenizer.no_truncation()
     found = facts([len(encoding.ids) for encoding in tokenizer.encode_batch(texts)])
     if found != EXPECTED:
         raise SystemExit(f"the workload is not the one that was measured: {found}, not {EXPECTED}")
