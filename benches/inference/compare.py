@@ -98,7 +98,7 @@ class Bench:
         logits = self.args.work / "peers" / f"{self.model}.{peer}.{self.precision}.npy"
         command = self.peer_command(peer, file, self.precision)
         if is_first:
-            command += ["--logits", logits]
+            command += ["--budgets", *self.args.budgets, "--logits", logits]
         else:
             command += ["--budgets", self.budgets[peer]]
         figures = self.call(command)
@@ -289,6 +289,7 @@ if __name__ == "__main__":
     cli.add_argument("--precisions", nargs="+", default=list(PEERS), choices=PEERS)
     cli.add_argument("--rounds", type=int, default=3)
     cli.add_argument("--threads", type=int, default=2)
+    cli.add_argument("--budgets", type=int, nargs="+", default=[1024, 2048, 4096])
     cli.add_argument("--every", type=int, default=1, help="take every so manieth text")
     cli.add_argument("--json", type=pathlib.Path, help="where the runs are added")
     cli.add_argument("--commit", help="of the binary; the tree's")

@@ -145,7 +145,7 @@ if __name__ == "__main__":
     cli.add_argument("--tokenizer", type=pathlib.Path, required=True)
     cli.add_argument("--precision", choices=("f32", "bf16", "int8"), required=True)
     cli.add_argument("--threads", type=int, default=2)
-    cli.add_argument("--budgets", type=int, nargs="+", default=[512, 1024, 2048])
+    cli.add_argument("--budgets", type=int, nargs="+", default=[1024, 2048, 4096])
     cli.add_argument("--latency-s", type=float, default=0.6, help="for each length; 0: none")
     cli.add_argument("--logits", help="where the logits go, .npy")
     print(json.dumps(measure(cli.parse_args())))
