@@ -143,7 +143,6 @@ def saturated(port, requests, seconds):
 
 def offline(args):
     """Our throughput without HTTP, and the size of the weights."""
-    args.every, args.rounds = 1, 1
     return compare.Bench(args, args.model.name, args.precision).ours(False)
 
 
@@ -284,7 +283,7 @@ def scale(args):
 
 
 def main(args):
-    args.model = args.work / "models" / "minilm"
+    args.model, args.every = args.work / "models" / "minilm", 1
     compare.models.main(args.work, ["minilm"])
     texts = workload.read_texts(args.work / "texts.jsonl")
     scale(args)
