@@ -13,6 +13,7 @@ import numpy as np
 class Sample:
     """When a request was due, what its answer took from then and from when it was sent."""
 
+    request: int
     due: float
     seconds: float
     since_sent: float
@@ -78,7 +79,7 @@ async def closed_loop(port, requests, n_connections, seconds):
             number = next(next_request) % len(requests)
             status, _ = await connection.ask(requests[number])
             done = time.perf_counter()
-            samples.append(Sample(due - start, done - due, done - due, status))
+            samples.append(Sample(number, due - start, done - due, done - due, status))
         connection.transport.close()
 
     await asyncio.gather(*(one() for _ in range(n_connections)))
@@ -96,16 +97,16 @@ async def open_loop(port, requests, rate, seconds, max_connections=2048):
     room = asyncio.Semaphore(max_connections)
     start = time.perf_counter()
 
-    async def one(due, request):
+    async def one(due, number):
         async with room:
             while idle and idle[-1].closed:
                 idle.pop()
             connection = idle.pop() if idle else await connect(port)
             sent = time.perf_counter()
-            status, _ = await connection.ask(request)
+            status, _ = await connection.ask(requests[number])
             idle.append(connection)
         done = time.perf_counter()
-        samples.append(Sample(due, done - start - due, done - sent, status))
+        samples.append(Sample(number, due, done - start - due, done - sent, status))
 
     due, number = draw.expovariate(rate), 0
     while due < seconds:
@@ -113,7 +114,7 @@ async def open_loop(port, requests, rate, seconds, max_connections=2048):
         # A sleep ends up to a millisecond late; what fell due meanwhile is sent together.
         await asyncio.sleep(max(0.0, ahead))
         while due < min(seconds, time.perf_counter() - start):
-            task = asyncio.create_task(one(due, requests[number % len(requests)]))
+            task = asyncio.create_task(one(due, number % len(requests)))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             due, number = due + draw.expovariate(rate), number + 1
@@ -140,10 +141,12 @@ async def each(port, requests, n_connections):
     return bodies
 
 
-def figures(samples, seconds, skip=0.0):
+def figures(samples, seconds, n_tokens, skip=0.0):
     """Rates and percentiles of what was answered 200, and of what was refused.
 
-    `skip` leaves out the first seconds, in which queues fill and threads warm.
+    `n_tokens` are those of each request: a server that answers the short ones only has a high rate
+    of answers and not of tokens. `skip` leaves out the first seconds, in which queues fill and
+    threads warm.
     """
     kept = [one for one in samples if skip <= one.due]
     answered = [one for one in kept if one.status == 200]
@@ -153,6 +156,7 @@ def figures(samples, seconds, skip=0.0):
     found = {
         "offered_per_s": len(kept) / (seconds - skip),
         "answered_per_s": len(in_time) / (seconds - skip),
+        "answered_tokens_per_s": sum(n_tokens[one.request] for one in in_time) / (seconds - skip),
         "statuses": dict(collections.Counter(str(one.status) for one in kept)),
     }
     for name, group in (("answered", answered), ("refused", refused)):

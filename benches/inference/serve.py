@@ -128,17 +128,18 @@ def to_infinity(texts):
     return [load.post("/classify", json.dumps(body).encode()) for body in bodies]
 
 
-def measured(run, seconds):
+def measured(args, run, seconds):
     """Runs a loop and gives its figures, with the share of a core that the load itself took."""
     used, started = time.process_time(), time.perf_counter()
     samples = asyncio.run(run)
     busy = (time.process_time() - used) / (time.perf_counter() - started)
-    return load.figures(samples, seconds, WARM_UP_S) | {"load_cores": busy}
+    return load.figures(samples, seconds, args.n_tokens, WARM_UP_S) | {"load_cores": busy}
 
 
-def saturated(port, requests, seconds):
+def saturated(args, port, requests, seconds):
     seconds += WARM_UP_S
-    return measured(load.closed_loop(port, requests, N_CONNECTIONS, seconds), seconds)
+    loop = load.closed_loop(port, requests, N_CONNECTIONS, seconds)
+    return measured(args, loop, seconds)
 
 
 def offline(args):
@@ -201,11 +202,11 @@ def rounds(args, texts):
         one = {"offline": offline(args)}
         with ours(args) as (process, port, _):
             one["rest_mib"] = resident(process)
-            one["served"] = saturated(port, to_us(texts), args.seconds)
+            one["served"] = saturated(args, port, to_us(texts), args.seconds)
             one["loaded_mib"] = resident(process)
         for batch_size in args.infinity_batches if args.infinity else ():
             with infinity(args, batch_size) as port:
-                found = saturated(port, to_infinity(texts), args.infinity_seconds)
+                found = saturated(args, port, to_infinity(texts), args.infinity_seconds)
                 one[f"infinity, batches of {batch_size}"] = found
         done.append(one)
     return done
@@ -214,17 +215,18 @@ def rounds(args, texts):
 def at_light_load(args, texts, peak):
     """30 % of the peak, in an open loop."""
     with ours(args) as (_, port, admin):
-        saturated(port, to_us(texts), 1.0)  # the engine learns what a batch takes
+        saturated(args, port, to_us(texts), 1.0)  # the engine learns what a batch takes
         before, seconds = queue_buckets(admin), args.seconds + WARM_UP_S
         loop = load.open_loop(port, to_us(texts), 0.3 * peak, seconds)
-        return measured(loop, seconds) | queue_wait(before, queue_buckets(admin))
+        return measured(args, loop, seconds) | queue_wait(before, queue_buckets(admin))
 
 
 def overloaded(args, texts, peak):
     """Ten times the peak, in an open loop, with a deadline that a client would set."""
     with ours(args, screen=OVERLOAD_DEADLINE) as (_, port, _):
         seconds = args.seconds + WARM_UP_S
-        return measured(load.open_loop(port, to_us(texts), 10 * peak, seconds), seconds)
+        loop = load.open_loop(port, to_us(texts), 10 * peak, seconds)
+        return measured(args, loop, seconds)
 
 
 def verdicts(found):
@@ -240,8 +242,10 @@ def verdicts(found):
         rows.append(compare.verdict("served, times infinity", ratio, 8, 12, at_least=True))
     p99 = light["queue_p99_ms"]
     rows.append(compare.verdict("30 % load, p99 of queue wait, ms", p99, 10, 5, at_least=False))
-    goodput = over["answered_per_s"] / peak
-    rows.append(compare.verdict("overload, goodput over peak", goodput, 0.9, 0.95, at_least=True))
+    for unit, figure in (("texts", "answered_per_s"), ("tokens", "answered_tokens_per_s")):
+        goodput = over[figure] / medians["served"][figure]
+        what = f"overload, goodput over peak, in {unit}"
+        rows.append(compare.verdict(what, goodput, 0.9, 0.95, at_least=True))
     if "refused_p99_ms" in over:
         p99 = over["refused_p99_since_sent_ms"]
         what = "overload, p99 of refusals since sent, ms"
@@ -254,8 +258,9 @@ def verdicts(found):
 def table(found):
     """The rows under load, as Markdown."""
     rows = [
-        "| row | offered/s | answered/s | p50 ms | p99 ms | refused p50 / p99 ms | load's cores |",
-        "|---|---|---|---|---|---|---|",
+        "| row | offered/s | answered/s | tokens/s | p50 ms | p99 ms | refused p50 / p99 ms "
+        "| load's cores |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     named = {name: one for name, one in found["medians"].items() if "answered_per_s" in one_of(one)}
     named |= {"open loop, 30 %": found["light"], "open loop, 10 times": found["overload"]}
@@ -264,6 +269,7 @@ def table(found):
         if "refused_p99_ms" in one:
             refused = f"{one['refused_p50_ms']:.1f} / {one['refused_p99_ms']:.1f}"
         cells = [name, f"{one['offered_per_s']:.0f}", f"{one['answered_per_s']:.1f}"]
+        cells.append(f"{one['answered_tokens_per_s']:.0f}")
         cells += [f"{one['answered_p50_ms']:.1f}", f"{one['answered_p99_ms']:.1f}", refused]
         rows.append("| " + " | ".join([*cells, f"{one['load_cores']:.2f}"]) + " |")
     return "\n".join(rows)
@@ -286,6 +292,8 @@ def main(args):
     args.model, args.every = args.work / "models" / "minilm", 1
     compare.models.main(args.work, ["minilm"])
     texts = workload.read_texts(args.work / "texts.jsonl")
+    tokenizer = workload.load_tokenizer(args.model / "tokenizer.json")
+    args.n_tokens = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
     scale(args)
     with ours(args) as (_, port, _):
         error = served_error(args, port, texts)
