@@ -93,6 +93,7 @@ Error:
    ·   ╰── no such key
    ╰────
   help: the keys here are listen, admin, tls, upstreams, limits, timeouts, content,
-        unknown_endpoints, refusals, labels, commands, stream, record, identity and policy",
+        unknown_endpoints, refusals, labels, commands, stream, record, identity, encoder and
+        policy",
     );
 }
