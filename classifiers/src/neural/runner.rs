@@ -29,7 +29,10 @@ impl ModelRunner {
 impl Runner for ModelRunner {
     fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
         let n_labels = self.worker.model().info().labels.len();
-        let logits = self.worker.run(batch, is_cancelled).map_err(failure)?;
+        let logits = self
+            .worker
+            .run(batch, is_cancelled)
+            .map_err(|error| failure(&error))?;
         if self.kind != Kind::Token {
             return Ok(logits); // [n_seqs, n_labels]
         }
@@ -49,7 +52,7 @@ impl Runner for ModelRunner {
     }
 }
 
-fn failure(error: RunError) -> Failure {
+const fn failure(error: &RunError) -> Failure {
     match error {
         RunError::NonFinite => Failure::NonFinite,
         RunError::Cancelled => Failure::TimedOut,

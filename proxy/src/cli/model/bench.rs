@@ -165,6 +165,9 @@ fn batches(sequences: &[Vec<u32>], max_tokens: usize) -> Vec<Batch> {
     batches
 }
 
+/// Logits with the number of their batch.
+type Numbered = Vec<(usize, Vec<f32>)>;
+
 /// Runs every batch once, each thread taking the next; the logits of each in order.
 fn run_all(model: &Arc<Model>, batches: &[Batch], threads: usize) -> Result<Vec<Vec<f32>>, Exit> {
     let next = AtomicUsize::new(0);
@@ -182,7 +185,7 @@ fn run_all(model: &Arc<Model>, batches: &[Batch], threads: usize) -> Result<Vec<
             done.push((idx, logits.to_vec()));
         }
     };
-    let results: Vec<Result<Vec<(usize, Vec<f32>)>, String>> = std::thread::scope(|scope| {
+    let results: Vec<Result<Numbered, String>> = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let joined = running.into_iter().map(std::thread::ScopedJoinHandle::join);
         joined
