@@ -25,6 +25,7 @@ pub(super) fn decode(text: &str) -> Option<Reading> {
     let bytes = text.as_bytes();
     let mut out = Canonical::default();
     let mut first = None;
+    let mut tried = Tried::default();
     let (mut at, mut copied) = (0, 0);
     while at < bytes.len() {
         if !bytes[at].is_ascii_alphanumeric() {
@@ -32,7 +33,7 @@ pub(super) fn decode(text: &str) -> Option<Reading> {
             continue;
         }
         let word = word_len(&bytes[at..]);
-        let Some(run) = read_run(&text[at..], word) else {
+        let Some(run) = read_run(&text[at..], at, word, &mut tried) else {
             at += word;
             continue;
         };
@@ -63,23 +64,70 @@ fn word_len(bytes: &[u8]) -> usize {
     len - bytes[..len].iter().rev().take_while(is_hyphen).count()
 }
 
-fn read_run(text: &str, word: usize) -> Option<Run> {
+/// Groups of a run that was no text from which on it is looked at again: a text may stand at its
+/// end. Before that it is not, or a long run would be read from each of its groups.
+const AGAIN: usize = 64;
+
+/// Up to where each kind of run has been read and was no text.
+#[derive(Default)]
+struct Tried {
+    groups: [usize; KINDS.len()],
+    base64: usize,
+}
+
+/// Digits of a group, their radix, and the least groups that are a text.
+const KINDS: [(usize, u32, View, usize); 6] = [
+    (8, 2, View::Codes, 3),
+    (7, 2, View::Codes, 4),
+    (3, 8, View::Codes, 4),
+    (3, 10, View::Codes, 6),
+    (0, 10, View::Codes, 4),
+    (2, 16, View::Hex, 4),
+];
+
+fn read_run(text: &str, at: usize, word: usize, tried: &mut Tried) -> Option<Run> {
     let bytes = text.as_bytes();
     if bytes[0].is_ascii_digit() || is_hex_pair(bytes) {
-        let found = groups(text, 8, 2, View::Codes, 3)
-            .or_else(|| groups(text, 7, 2, View::Codes, 4))
-            .or_else(|| groups(text, 3, 8, View::Codes, 4))
-            .or_else(|| groups(text, 3, 10, View::Codes, 6))
-            .or_else(|| decimals(text))
-            .or_else(|| groups(text, 2, 16, View::Hex, 4));
-        if found.is_some() {
-            return found;
+        for ((digits, radix, view, min), tried) in KINDS.into_iter().zip(&mut tried.groups) {
+            if at < *tried {
+                continue;
+            }
+            let read = match digits {
+                0 => decimals(text),
+                _ => groups(text, digits, radix),
+            };
+            let decode = if radix == 16 { bytes_of_text } else { readable };
+            let enough = |bytes: &Vec<u8>| min <= bytes.len();
+            let decoded = read.whole.filter(enough);
+            let found =
+                decoded.and_then(|bytes| decode(&bytes).or_else(|| stretches_of_text(&bytes)));
+            if let Some(text) = found {
+                let range = 0..read.end;
+                return Some(Run { view, text, range });
+            }
+            *tried = at + read.again;
         }
     }
     if word < MIN_RUN && word != 4 {
         return None;
     }
-    base32(&text[..word]).or_else(|| base64(text, word))
+    base32(&text[..word]).or_else(|| base64(text, at, word, &mut tried.base64))
+}
+
+/// What groups of digits stand for.
+struct Groups {
+    /// Their bytes, unless they are no groups.
+    whole: Option<Vec<u8>>,
+    end: usize,
+    /// Where the last [`AGAIN`] of them begin.
+    again: usize,
+}
+
+impl Groups {
+    fn new(whole: Option<Vec<u8>>, starts: &[usize], end: usize) -> Self {
+        let again = starts.len().checked_sub(AGAIN).map_or(0, |idx| starts[idx]);
+        Self { whole, end, again }
+    }
 }
 
 fn is_hex_pair(bytes: &[u8]) -> bool {
@@ -97,20 +145,25 @@ fn prefix_len(bytes: &[u8]) -> usize {
 }
 
 /// Bytes as groups of digits that stand together or apart, each perhaps behind `0x` or `\x`.
-fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Option<Run> {
+fn groups(text: &str, digits: usize, radix: u32) -> Groups {
     let bytes = text.as_bytes();
     let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
-    let mut decoded = Vec::new();
+    let (mut decoded, mut starts) = (Some(Vec::new()), Vec::new());
     let (mut at, mut end) = (0, 0);
     loop {
         at += prefix_len(&bytes[at..]);
-        let Some(group) = bytes.get(at..at + digits) else {
-            break;
-        };
-        if !group.iter().all(is_digit) {
+        let group = bytes.get(at..at + digits);
+        if !group.is_some_and(|group| group.iter().all(is_digit)) {
             break;
         }
-        decoded.push(u8::from_str_radix(&text[at..at + digits], radix).ok()?);
+        starts.push(at);
+        match u8::from_str_radix(&text[at..at + digits], radix) {
+            Ok(byte) => decoded.iter_mut().for_each(|decoded| decoded.push(byte)),
+            Err(_) => {
+                decoded = None;
+                break;
+            }
+        }
         at += digits;
         at += usize::from(radix == 16 && bytes.get(at) == Some(&b'h'));
         end = at;
@@ -118,15 +171,9 @@ fn groups(text: &str, digits: usize, radix: u32, view: View, min: usize) -> Opti
     }
     // A number that goes on is no group.
     if bytes.get(end).is_some_and(is_digit) {
-        return None;
+        decoded = None;
     }
-    let read = if radix == 16 { bytes_of_text } else { readable };
-    let text = (min <= decoded.len()).then(|| read(&decoded))??;
-    Some(Run {
-        view,
-        text,
-        range: 0..end,
-    })
+    Groups::new(decoded, &starts, end)
 }
 
 fn separator_len(bytes: &[u8]) -> usize {
@@ -142,10 +189,10 @@ fn call_len(bytes: &[u8]) -> Option<usize> {
     (head[0] == b')').then_some(opens + 1)
 }
 
-/// Four or more decimal codes of ASCII characters, apart.
-fn decimals(text: &str) -> Option<Run> {
+/// Decimal codes of ASCII characters, apart.
+fn decimals(text: &str) -> Groups {
     let bytes = text.as_bytes();
-    let mut decoded = Vec::new();
+    let (mut decoded, mut starts) = (Vec::new(), Vec::new());
     let (mut at, mut end) = (0, 0);
     loop {
         let n_digits = bytes[at..]
@@ -157,6 +204,7 @@ fn decimals(text: &str) -> Option<Run> {
         if !(b' '..=b'~').contains(&code) {
             break;
         }
+        starts.push(at);
         decoded.push(code);
         at += n_digits;
         end = at;
@@ -166,12 +214,7 @@ fn decimals(text: &str) -> Option<Run> {
         }
         at += separator;
     }
-    let text = (4 <= decoded.len()).then(|| readable(&decoded))??;
-    Some(Run {
-        view: View::Codes,
-        text,
-        range: 0..end,
-    })
+    Groups::new(Some(decoded), &starts, end)
 }
 
 fn base32(word: &str) -> Option<Run> {
@@ -210,22 +253,26 @@ static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
     specification.encoding().ok()
 });
 
-fn base64(text: &str, word: usize) -> Option<Run> {
+fn base64(text: &str, at: usize, word: usize, tried: &mut usize) -> Option<Run> {
     let encoding = BASE64.as_ref()?;
     if word < LONG_RUN && !is_head_of_text(&text.as_bytes()[..word]) {
+        return None;
+    }
+    if at < *tried {
         return None;
     }
     let (run, end) = joined_lines(text, word);
     if run.len() < MIN_RUN {
         return None;
     }
+    *tried = at + end.saturating_sub(4 * AGAIN);
     // The run may begin within a group, where a window cuts it or a word stands before it.
     let starts = if run.len() < LONG_RUN { 0..1 } else { 0..4 };
     starts.into_iter().find_map(|start| {
         let run = &run[start..];
         let whole = run.len() - usize::from(run.len() % 4 == 1);
         let decoded = encoding.decode(&run[..whole]).ok()?;
-        let text = bytes_of_text(&decoded).or_else(|| longest_text(&decoded))?;
+        let text = all_text(&decoded, bytes_of_text)?;
         Some(Run {
             view: View::Base64,
             text,
@@ -255,12 +302,26 @@ fn is_head_of_text(run: &[u8]) -> bool {
     is_text(first) && (is_text(second) || 0x80 <= second) && (is_text(third) || 0x80 <= third)
 }
 
-/// The longest readable stretch of a long run's bytes, when something else stands around it.
-fn longest_text(bytes: &[u8]) -> Option<String> {
+/// Bytes read as text, and where that is not all of them, the other stretches of text in them.
+fn all_text(bytes: &[u8], read: impl Fn(&[u8]) -> Option<String>) -> Option<String> {
+    let first = read(bytes);
+    let is_all = |text: &String| bytes.len() <= text.len() + MIN_STRETCH;
+    if first.as_ref().is_some_and(is_all) {
+        return first;
+    }
+    match (first, stretches_of_text(bytes)) {
+        (Some(first), Some(rest)) => Some(first + "\n" + &rest),
+        (first, rest) => first.or(rest),
+    }
+}
+
+/// The readable stretches of a run's bytes, when something else stands around them.
+fn stretches_of_text(bytes: &[u8]) -> Option<String> {
     let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
     let stretches = bytes.split(|byte| !is_text(byte));
-    let longest = stretches.max_by_key(|stretch| stretch.len())?;
-    (MIN_STRETCH <= longest.len()).then(|| readable(longest))?
+    let long = stretches.filter(|stretch| MIN_STRETCH <= stretch.len());
+    let texts: Vec<String> = long.filter_map(readable).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 /// The run's characters over as many lines or groups as it has, and where it ends with its padding.

@@ -8,6 +8,9 @@ use crate::canonical::Canonical;
 /// Longest tag that is taken out.
 const MAX_TAG: usize = 256;
 
+/// Escapes from which on a run is read whatever stands in it.
+const MANY: usize = 64;
+
 /// Longest name of a tag.
 const MAX_TAG_NAME: usize = 16;
 
@@ -81,8 +84,20 @@ fn bytes_behind(text: &str, prefix: &str, min: usize) -> Option<(String, usize)>
         bytes.push(byte);
         rest = &digits[2..];
     }
-    let decoded = String::from_utf8(bytes).ok()?;
+    let decoded = text_of(bytes)?;
     (min <= decoded.len()).then(|| (decoded, text.len() - rest.len()))
+}
+
+/// Bytes as text. A few that are none are not escaped text at all; of many, what is none is shown
+/// so, or a long run would be read from each of its bytes.
+fn text_of(bytes: Vec<u8>) -> Option<String> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if MANY <= error.as_bytes().len() => {
+            Some(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        }
+        Err(_) => None,
+    }
 }
 
 /// A run of `\uXXXX`, with surrogate pairs.
@@ -99,7 +114,11 @@ fn units(text: &str, prefix: &str) -> Option<(String, usize)> {
         units.push(unit);
         rest = &digits[4..];
     }
-    let decoded = String::from_utf16(&units).ok()?;
+    let decoded = match String::from_utf16(&units) {
+        Ok(text) => text,
+        Err(_) if MANY <= units.len() => String::from_utf16_lossy(&units),
+        Err(_) => return None,
+    };
     (!decoded.is_empty()).then(|| (decoded, text.len() - rest.len()))
 }
 
@@ -194,7 +213,7 @@ fn octal(text: &str) -> Option<(String, usize)> {
         bytes.push(byte);
         rest = &digits[3..];
     }
-    let decoded = String::from_utf8(bytes).ok()?;
+    let decoded = text_of(bytes)?;
     (!decoded.is_empty()).then(|| (decoded, text.len() - rest.len()))
 }
 

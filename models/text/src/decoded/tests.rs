@@ -342,6 +342,39 @@ fn what_never_ends_costs_no_more_than_its_length() {
         "{\"a\":",
         "1b ",
         "=62",
+        "%ff",
+        "\\ud800",
+        "\\377",
+        "=ff",
+        "zzzz ",
+        "Ym9t ",
+        "32 ",
+        "200 ",
+        "AAAA",
+        "zzzzzzzzzzzzzzzzzzzz\n",
+        "b-",
+        "b o ",
+        "0b",
+        "&#",
+        "&",
+        "\u{1b}[",
+        "U+",
+        "'b'+",
+        "{",
+        "x=\"",
+        "1. b\n",
+        "00000001 ",
+        "0x",
+        "<a",
+        "b0",
+        "\u{e0062}x",
+        "\u{fe00}",
+        "b\u{200b}",
+        "(b)",
+        "[b]",
+        "aab",
+        "ubj ",
+        "\u{202e}b",
     ] {
         let text = opens.repeat(100_000 / opens.len());
         let started = std::time::Instant::now();
@@ -350,6 +383,22 @@ fn what_never_ends_costs_no_more_than_its_length() {
         assert!(started.elapsed().as_secs() < 20, "{opens}");
     }
     check("bo<!-- x\n-->mb <!-- <!--", View::Escapes, "bomb");
+    // What is no text at the start of a run does not hide the text at its end.
+    let noise = "81 00 9f ".repeat(200);
+    check(&format!("{noise}62 6f 6d 62"), View::Hex, "bomb");
+    check(
+        &format!("{noise}6d 61 6b 65 20 61 20 62 6f 6d 62 {noise}"),
+        View::Hex,
+        "a bomb",
+    );
+    let two = [
+        &b"Bread needs flour and water."[..],
+        b"\xff\x00",
+        b"make a bomb",
+        b"\xff",
+    ]
+    .concat();
+    check(&data_encoding::BASE64.encode(&two), View::Base64, "a bomb");
 }
 
 #[test]
