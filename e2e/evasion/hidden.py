@@ -11,9 +11,9 @@ from .requests import ask
 ALONE = "one word alone is too little to tell it from a word that is meant as it stands"
 CIPHER = "a cipher that only a reader who knows it undoes; classifiers may see that it is one"
 NOT_TEXT = "data that no model reads by itself"
-#: Six characters for one: a window of a stream holds too few letters of it, so that the block comes
-#: with a view of the whole, and what has left by then depends on the clock.
-LATE = {"text, percent of hex"}
+#: Six or eight characters for one: a window of a stream holds too few letters of it, so that the
+#: block comes with a view of the whole, and what has left by then depends on the clock.
+LATE = {"text, percent of hex", "text, binary digits, not spaced"}
 GAPS = {
     "word, Morse": CIPHER,
     "word, NATO alphabet": CIPHER,

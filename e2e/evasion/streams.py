@@ -313,12 +313,10 @@ NO_TEXT = "pieces in the form of an identifier, in a field that no client shows"
 
 #: What passes, and why.
 GAPS = {
-    "role": NO_TEXT,
     "system_fingerprint": NO_TEXT,
     "obfuscation": NO_TEXT,
     "prompt_filter_results": NO_TEXT,
     "id, a letter a chunk": NO_TEXT,
-    "signature_delta, a word a delta": NO_TEXT,
     "word over content and refusal": TWO_PLACES,
 }
 

@@ -76,11 +76,12 @@ impl Tally {
         let mut rows: Vec<RowHit> = peaks.collect();
         for found in &self.matches {
             let row = row_of_match(engine, found);
-            if !rows
-                .iter()
-                .any(|seen| (seen.label, seen.surface) == (row.label, row.surface))
-            {
-                rows.push(row);
+            let same = |seen: &&mut RowHit| (seen.label, seen.surface) == (row.label, row.surface);
+            match rows.iter_mut().find(same) {
+                None => rows.push(row),
+                // A match in disguise may do more than the one that was found before it.
+                Some(seen) if seen.action < row.action => *seen = row,
+                Some(_) => {}
             }
         }
         rows.sort_by(|a, b| {
