@@ -99,6 +99,7 @@ fn value_of(config: &Config) -> Value {
         stream,
         record,
         identity,
+        encoder,
         policy,
     } = config;
     let mut value = json!({
@@ -119,6 +120,9 @@ fn value_of(config: &Config) -> Value {
     });
     if let Some(tls) = tls {
         value["tls"] = json!(tls);
+    }
+    if let Some(encoder) = encoder {
+        value["encoder"] = json!(encoder);
     }
     value
 }
