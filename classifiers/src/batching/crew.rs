@@ -2,6 +2,7 @@
 
 use super::queue::ItemId;
 use super::run::Run;
+use crate::{Class, Deadline};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,12 +26,25 @@ enum Standing {
 struct Post {
     worker_idx: usize,
     standing: Standing,
-    /// Since when it is busy; `None` while it is not.
+    /// Since when it is busy with the same; `None` while it is not.
     busy_since: Option<Instant>,
-    run: Option<Arc<Run>>,
-    n_tokens: usize,
-    /// The members of its batch, also while they are run one by one.
-    ids: Vec<ItemId>,
+    /// What it runs, and after it what it runs while that is interrupted.
+    hands: Vec<Hand>,
+}
+
+/// A batch on a worker's hands.
+#[derive(Debug)]
+pub(super) struct Hand {
+    pub(super) run: Option<Arc<Run>>,
+    pub(super) n_tokens: usize,
+    /// Tokens that may still run before it while it is interrupted.
+    pub(super) allowance: usize,
+    /// Of its members' the most urgent.
+    pub(super) class: Class,
+    /// Of its members' the earliest.
+    pub(super) deadline: Deadline,
+    /// Its members, also while they are run one by one.
+    pub(super) ids: Vec<ItemId>,
 }
 
 /// Whether a worker that finished something takes more.
@@ -117,20 +131,20 @@ impl Crew {
         self.n_called = self.n_called.saturating_sub(1);
     }
 
-    pub(super) fn start(
-        &mut self,
-        PostIdx(post_idx): PostIdx,
-        run: &Arc<Run>,
-        ids: Vec<ItemId>,
-        n_tokens: usize,
-        now: Instant,
-    ) {
-        self.running_tokens += n_tokens;
+    /// The worker takes a batch, maybe while it holds another.
+    pub(super) fn start(&mut self, PostIdx(post_idx): PostIdx, hand: Hand, now: Instant) {
+        self.running_tokens += hand.n_tokens;
         let post = &mut self.posts[post_idx];
         post.busy_since = Some(now);
-        post.run = Some(Arc::clone(run));
-        post.n_tokens = n_tokens;
-        post.ids = ids;
+        post.hands.push(hand);
+    }
+
+    /// The one batch on a worker's hands; `None` also while it is interrupted.
+    pub(super) fn only_hand(&mut self, PostIdx(post_idx): PostIdx) -> Option<&mut Hand> {
+        match &mut self.posts[post_idx].hands[..] {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// The worker begins another piece of the same work: its time counts anew.
@@ -143,15 +157,17 @@ impl Crew {
         let post = &mut self.posts[post_idx];
         if post.standing == Standing::Able {
             post.busy_since = Some(now);
-            post.run = run.map(Arc::clone);
+            if let Some(hand) = post.hands.last_mut() {
+                hand.run = run.map(Arc::clone);
+            }
         }
     }
 
-    /// The worker has done its work.
-    pub(super) fn finish(&mut self, PostIdx(post_idx): PostIdx) -> GoOn {
-        self.running_tokens -= self.posts[post_idx].n_tokens;
+    /// The worker is done with what it took last; time counts anew for what that interrupted.
+    pub(super) fn finish(&mut self, PostIdx(post_idx): PostIdx, now: Instant) -> GoOn {
         let post = &mut self.posts[post_idx];
-        post.rest();
+        self.running_tokens -= post.hands.pop().map_or(0, |hand| hand.n_tokens);
+        post.busy_since = (!post.hands.is_empty()).then_some(now);
         match post.standing {
             Standing::Able => GoOn::Yes,
             Standing::Stuck => {
@@ -166,7 +182,7 @@ impl Crew {
     /// The worker leaves for good; what it had not finished.
     pub(super) fn leave(&mut self, PostIdx(post_idx): PostIdx) -> Vec<ItemId> {
         let post = &mut self.posts[post_idx];
-        self.running_tokens -= post.n_tokens;
+        self.running_tokens -= post.n_tokens();
         if post.standing == Standing::Able {
             self.n_able -= 1;
         }
@@ -191,8 +207,8 @@ impl Crew {
             }
             post.standing = Standing::Stuck;
             self.n_able -= 1;
-            self.running_tokens -= post.n_tokens;
-            if let Some(run) = &post.run {
+            self.running_tokens -= post.n_tokens();
+            for run in post.hands.iter().filter_map(|hand| hand.run.as_ref()) {
                 run.cancel();
             }
             stuck.push((PostIdx(post_idx), post.rest()));
@@ -217,17 +233,17 @@ impl Post {
             worker_idx,
             standing: Standing::Able,
             busy_since: None,
-            run: None,
-            n_tokens: 0,
-            ids: Vec::new(),
+            hands: Vec::new(),
         }
+    }
+
+    fn n_tokens(&self) -> usize {
+        self.hands.iter().map(|hand| hand.n_tokens).sum()
     }
 
     /// Nothing on its hands; gives what it had.
     fn rest(&mut self) -> Vec<ItemId> {
         self.busy_since = None;
-        self.run = None;
-        self.n_tokens = 0;
-        std::mem::take(&mut self.ids)
+        self.hands.drain(..).flat_map(|hand| hand.ids).collect()
     }
 }

@@ -6,18 +6,22 @@
 
 use super::batch::Sequence;
 use super::config::BatchingConfig;
-use super::crew::{Crew, PostIdx};
-use super::queue::{Item, ItemId, Queue, Terms};
+use super::crew::{Crew, Hand, PostIdx};
+use super::queue::{Item, ItemId, Load, Queue, Taken, Terms};
 use super::run::Run;
 use super::throughput::{Pace, Throughput};
 use super::ticket::Reply;
-use crate::{Class, Deadline, Failure};
+use crate::{Class, Deadline, Failure, Shed};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Tickets that share a flight; the next one begins another, so that each is dropped quickly.
 const MAX_WAITERS: usize = 256;
+
+/// A long text is interrupted only while so many times its own time is left: it is slower than
+/// its tokens say, and is not to be late for what came after it.
+const LONG_TIMES: usize = 2;
 
 /// A keyed hash of tenant and ids, long enough that no two sequences ever share one.
 pub(super) type Key = [u8; 32];
@@ -72,6 +76,8 @@ pub(super) struct Member {
 pub(super) struct Work {
     pub(super) members: Vec<Member>,
     pub(super) run: Arc<Run>,
+    /// Whether short work may interrupt it.
+    pub(super) is_long: bool,
 }
 
 /// What a worker that asked for work gets.
@@ -181,6 +187,15 @@ impl Desk {
         Ok(Admitted { ids, n_joined })
     }
 
+    /// Whether an order of one sequence would be taken now.
+    pub(super) fn check(&self, terms: Terms, now: Instant) -> Result<(), Shed> {
+        let least = Load {
+            items: 1,
+            tokens: 1,
+        };
+        self.queue.check(terms, least, self.pace(), now)
+    }
+
     /// How many sleeping workers to wake for what waits now; each is counted as woken.
     pub(super) fn call_workers(&mut self, n_new: usize) -> usize {
         let least = self.config.batch.min_tokens.max(1);
@@ -220,23 +235,67 @@ impl Desk {
             .batch_tokens(&self.config.batch)
             .min(share.max(self.config.batch.min_tokens));
         let taken = self.queue.take(budget, now);
+        self.hand_out(post, &taken, now)
+    }
+
+    /// Gives a worker that is busy with a long text what may go before it: short work that nobody
+    /// else is free for. All of it together is at most as long as what it interrupts, and there is
+    /// time left for both.
+    pub(super) fn take_short(&mut self, post: PostIdx, now: Instant) -> Step {
+        if 0 < self.crew.n_idle() || self.queue.n_items() == 0 {
+            return Step::default();
+        }
+        let budget = self.throughput.batch_tokens(&self.config.batch);
+        let rate = self.throughput.tokens_per_second();
+        let Some(hand) = self.crew.only_hand(post) else {
+            return Step::default();
+        };
+        let budget = budget.min(hand.allowance);
+        let left = hand.deadline.saturating_duration_since(now);
+        let needed = (LONG_TIMES * hand.n_tokens + budget) as f64;
+        if rate.is_some_and(|rate| left.as_secs_f64() * rate < needed) {
+            return Step::default();
+        }
+        let taken = self.queue.take_short(budget, hand.class, now);
+        let spent: usize = taken.batch.iter().map(|item| item.n_tokens).sum();
+        hand.allowance -= spent;
+        self.hand_out(post, &taken, now)
+    }
+
+    fn hand_out(&mut self, post: PostIdx, taken: &Taken, now: Instant) -> Step {
         let expired = self.remove_items(&taken.expired);
-        if taken.batch.is_empty() {
+        let items = || taken.batch.iter();
+        let class = items().map(|item| item.terms.class).min();
+        let deadline = items().map(|item| item.terms.deadline).min();
+        let (Some(class), Some(deadline)) = (class, deadline) else {
             return Step {
                 work: None,
                 expired,
             };
-        }
+        };
         let run = Arc::new(Run::new(taken.batch.len()));
         let mut members = Vec::with_capacity(taken.batch.len());
-        for item in &taken.batch {
+        for item in items() {
             members.extend(self.board(item, &run, now));
         }
-        let n_tokens = taken.batch.iter().map(|item| item.n_tokens).sum();
-        let ids = members.iter().map(|member| member.id).collect();
-        self.crew.start(post, &run, ids, n_tokens, now);
+        let n_tokens = items().map(|item| item.n_tokens).sum();
+        let is_long = self.throughput.batch_tokens(&self.config.batch) < n_tokens;
+        let hand = Hand {
+            run: Some(Arc::clone(&run)),
+            n_tokens,
+            allowance: if is_long { n_tokens } else { 0 },
+            class,
+            deadline,
+            ids: members.iter().map(|member| member.id).collect(),
+        };
+        self.crew.start(post, hand, now);
+        let work = Work {
+            members,
+            run,
+            is_long,
+        };
         Step {
-            work: Some(Work { members, run }),
+            work: Some(work),
             expired,
         }
     }

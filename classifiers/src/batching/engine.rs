@@ -7,7 +7,7 @@ use super::observer::{Observer, WorkerEvent};
 use super::queue::Terms;
 use super::shared::Shared;
 use super::ticket::Ticket;
-use super::worker::{BoxError, MakeRunner, Worker};
+use super::worker::{BoxError, MakeRunner, Runners, Worker};
 use crate::{Class, Deadline, Shed};
 use std::fmt;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -81,7 +81,8 @@ struct Threads {
 }
 
 impl Engine {
-    /// Makes a runner for each worker, one after another on this thread, and starts them.
+    /// Makes two runners for each worker, one after another on this thread, and starts them: the
+    /// second runs short work while the first one's long text is interrupted.
     ///
     /// `make_runner` is kept: it makes another after a panic, on the worker's thread.
     ///
@@ -104,7 +105,9 @@ impl Engine {
         getrandom::fill(&mut secret).map_err(StartError::NoRandomness)?;
         let runners = (0..config.n_workers)
             .map(|worker_idx| {
-                make_runner(worker_idx).map_err(|source| StartError::Runner { worker_idx, source })
+                let make = || make_runner(worker_idx);
+                let runners = make().and_then(|own| Ok([own, make()?]));
+                runners.map_err(|source| StartError::Runner { worker_idx, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
         let mut engine = Self {
@@ -143,6 +146,19 @@ impl Engine {
         self.shared.submit(sequences, terms)
     }
 
+    /// Whether one more short sequence would be let in now, to be asked before work is spent on
+    /// making it. Costs a short lock; a refusal is counted.
+    ///
+    /// # Errors
+    /// [`Shed`], as [`Self::submit`] would.
+    pub fn check(&self, class: Class, tenant: u64, deadline: Deadline) -> Result<(), Shed> {
+        self.shared.check(Terms {
+            class,
+            tenant,
+            deadline,
+        })
+    }
+
     /// What it holds now.
     #[must_use]
     pub fn load(&self) -> EngineLoad {
@@ -154,10 +170,10 @@ impl Engine {
         }
     }
 
-    fn start_threads(&mut self, runners: Vec<Box<dyn Runner>>) -> Result<(), StartError> {
+    fn start_threads(&mut self, runners: Vec<Runners>) -> Result<(), StartError> {
         let posts = self.shared.desk().crew.posts();
-        for (worker_idx, (post, runner)) in posts.zip(runners).enumerate() {
-            start_worker(&self.threads, &self.shared, post, Some(runner))
+        for (worker_idx, (post, runners)) in posts.zip(runners).enumerate() {
+            start_worker(&self.threads, &self.shared, post, Some(runners))
                 .map_err(|source| StartError::Thread { worker_idx, source })?;
         }
         let (stop, stopped) = channel();
@@ -220,13 +236,13 @@ fn start_worker(
     threads: &Arc<Threads>,
     shared: &Arc<Shared>,
     post: PostIdx,
-    runner: Option<Box<dyn Runner>>,
+    runners: Option<Runners>,
 ) -> std::io::Result<()> {
     let worker_idx = shared.desk().crew.worker_idx(post);
     let builder = std::thread::Builder::new().name(format!("portcullis-worker-{worker_idx}"));
     let (own_threads, own_shared) = (Arc::clone(threads), Arc::clone(shared));
     let started = builder.spawn(move || {
-        Worker::new(&own_shared, &*own_threads.make_runner, post, runner).work();
+        Worker::new(&own_shared, &*own_threads.make_runner, post, runners).work();
     });
     match started {
         Ok(thread) => {

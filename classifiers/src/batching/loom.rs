@@ -54,19 +54,25 @@ fn start_workers(shared: &Arc<Shared>) -> Vec<thread::JoinHandle<()>> {
         let shared = Arc::clone(shared);
         thread::spawn(move || {
             let none: Box<MakeRunner> = Box::new(|_| Err("there is one life".into()));
-            Worker::new(&shared, &*none, post, Some(Box::new(Echo::default()))).work();
+            let echo = || Box::new(Echo::default()) as Box<dyn Runner>;
+            Worker::new(&shared, &*none, post, Some([echo(), echo()])).work();
         })
     };
     posts.map(start).collect()
 }
 
 fn submit(shared: &Arc<Shared>, id: u32) -> Ticket {
+    submit_long(shared, id, 1)
+}
+
+/// Batches are of four tokens; what is longer may be interrupted.
+fn submit_long(shared: &Arc<Shared>, id: u32, n_tokens: usize) -> Ticket {
     let terms = Terms {
         class: Class::Prompt,
         tenant: 0,
         deadline: Instant::now() + Duration::from_secs(3600),
     };
-    let sequences = Sequence::new(vec![id]).into_iter().collect();
+    let sequences = Sequence::new(vec![id; n_tokens]).into_iter().collect();
     shared.submit(sequences, terms).unwrap()
 }
 
@@ -160,6 +166,34 @@ fn a_ticket_ends_when_the_last_worker_dies() {
         let unlucky =
             thread::spawn(move || assert_eq!(logit(submit(&own, 13)), Err(Failure::Died)));
         let answer = logit(submit(&shared, 1));
+        assert!(matches!(answer, Ok(1.0) | Err(Failure::Died)), "{answer:?}");
+        unlucky.join().unwrap();
+        end(&shared, workers);
+    });
+}
+
+#[test]
+fn a_long_text_and_the_short_one_that_may_interrupt_it_are_both_answered() {
+    check(|| {
+        let shared = shared(1);
+        let workers = start_workers(&shared);
+        let own = Arc::clone(&shared);
+        let short = thread::spawn(move || assert_eq!(logit(submit(&own, 2)), Ok(2.0)));
+        assert_eq!(logit(submit_long(&shared, 1, 6)), Ok(1.0));
+        short.join().unwrap();
+        end(&shared, workers);
+    });
+}
+
+#[test]
+fn a_short_text_that_kills_the_second_runner_ends_all_tickets() {
+    check(|| {
+        let shared = shared(1);
+        let workers = start_workers(&shared);
+        let own = Arc::clone(&shared);
+        let unlucky =
+            thread::spawn(move || assert_eq!(logit(submit(&own, 13)), Err(Failure::Died)));
+        let answer = logit(submit_long(&shared, 1, 6));
         assert!(matches!(answer, Ok(1.0) | Err(Failure::Died)), "{answer:?}");
         unlucky.join().unwrap();
         end(&shared, workers);

@@ -12,13 +12,15 @@
 //!   the one who asked first is gone.
 //! - A model that panics, hangs, fails or gives what is not a number costs the texts it was given at
 //!   most, never their neighbours and never the process.
+//! - A text longer than a batch does not hold up short ones: between its layers they go before it,
+//!   as long as all of them together are no longer than it is and its deadline has room for both.
 //! - Everything is bounded: what waits, how large a batch is, how often one is run again (once, one
 //!   by one), how many stuck workers are replaced.
 //!
 //! # Where to start reading
 //! [`queue`] says who is next and who is let in; it is pure and tested in virtual time. `desk` knows
-//! what waits, runs and works, without threads; `shared` puts it behind a lock; `worker` runs
-//! batches; [`Engine`] has the threads. Where threads meet, `loom` tries every order of events:
+//! what waits, runs and works, without threads; `shared` puts it behind a lock; `worker` takes
+//! batches and runs them on its `seat`; [`Engine`] has the threads. Where threads meet, `loom` tries every order of events:
 //! `RUSTFLAGS="--cfg loom" cargo test -p portcullis-classifiers --lib batching::loom`
 
 mod batch;
@@ -32,6 +34,7 @@ mod loom;
 mod observer;
 pub mod queue;
 mod run;
+mod seat;
 mod shared;
 mod sync;
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use super::batch::Sequence;
 use super::config::BatchingConfig;
 use super::crew::{GoOn, PostIdx};
-use super::desk::{Desk, Flight, Key, Member, Order, Watched, Work};
+use super::desk::{Desk, Flight, Key, Member, Order, Step, Watched, Work};
 use super::observer::{Observer, WorkerEvent};
 use super::queue::{ItemId, Terms};
 use super::run::Run;
@@ -99,6 +99,12 @@ impl Shared {
         })
     }
 
+    /// Whether the door is open for one more.
+    pub(super) fn check(&self, terms: Terms) -> Result<(), Shed> {
+        let checked = self.desk().check(terms, Instant::now());
+        checked.inspect_err(|shed| self.observer.shed(*shed))
+    }
+
     fn admit(&self, order: Order, reply: &Arc<Reply>) -> Result<Vec<ItemId>, Failure> {
         if order.sequences.is_empty() {
             return Ok(Vec::new());
@@ -187,14 +193,30 @@ impl Shared {
             let n_calls = desk.call_workers(n_left.min(1));
             drop(desk);
             self.call(n_calls);
-            settle_all(&step.expired, Failure::TimedOut);
-            if let Some(work) = step.work {
-                for member in &work.members {
-                    self.observer.queue_wait(member.class, member.queue_wait);
-                }
+            if let Some(work) = self.handed(step) {
                 return Some(work);
             }
         }
+    }
+
+    /// Short work that may run while a worker's long text is interrupted, if there is any.
+    pub(super) fn next_short(&self, post: PostIdx) -> Option<Work> {
+        let mut desk = self.desk();
+        if desk.is_stopping {
+            return None;
+        }
+        let step = desk.take_short(post, Instant::now());
+        drop(desk);
+        self.handed(step)
+    }
+
+    fn handed(&self, step: Step) -> Option<Work> {
+        settle_all(&step.expired, Failure::TimedOut);
+        let work = step.work?;
+        for member in &work.members {
+            self.observer.queue_wait(member.class, member.queue_wait);
+        }
+        Some(work)
     }
 
     /// Takes out what was scored, counts it, and says whether the worker goes on.
@@ -208,7 +230,7 @@ impl Shared {
         let mut desk = self.desk();
         let flights = desk.land(members.iter().map(|member| &member.id));
         desk.observe(n_tokens, busy);
-        let go_on = desk.crew.finish(post);
+        let go_on = desk.crew.finish(post, Instant::now());
         drop(desk);
         (flights, self.welcome(go_on))
     }
@@ -237,7 +259,7 @@ impl Shared {
 
     /// All of a worker's batch is settled; whether it goes on.
     pub(super) fn finished(&self, post: PostIdx) -> GoOn {
-        let go_on = self.desk().crew.finish(post);
+        let go_on = self.desk().crew.finish(post, Instant::now());
         self.welcome(go_on)
     }
 

@@ -252,7 +252,7 @@ fn a_hundred_thousand_submissions_at_once_all_end() {
 
 #[test]
 fn one_poisonous_text_fails_alone_and_the_worker_goes_on() {
-    for (poison, failure, n_made) in [(PANIC, Failure::Died, 3), (FAIL, Failure::NonFinite, 1)] {
+    for (poison, failure, n_made) in [(PANIC, Failure::Died, 4), (FAIL, Failure::NonFinite, 2)] {
         let (engine, stage) = start(config(1));
         let (open, began) = stage.hold();
         let first = submit(&engine, &[1]);
@@ -309,7 +309,7 @@ fn logits_that_are_not_numbers_fail_that_sequence_only() {
 
 #[test]
 fn a_worker_that_cannot_be_rebuilt_retires_and_without_workers_nothing_hangs() {
-    let (engine, stage) = start_limited(config(1), 1);
+    let (engine, stage) = start_limited(config(1), 2);
     let (open, began) = stage.hold();
     let bad = submit(&engine, &[PANIC]);
     began.recv().unwrap();
@@ -572,4 +572,79 @@ fn a_full_queue_sheds_the_newcomer_and_keeps_the_rest() {
         Ok(vec![1]),
         "what is in flight needs no room"
     );
+}
+
+/// Batches of four tokens, so that a longer text may be interrupted, and one such text at the gate.
+fn hold_long(deadline: Instant) -> (Engine, Arc<Stage>, Sender<Open>, Receiver<Vec<u32>>, Ticket) {
+    let config = BatchingConfig {
+        batch: throughput::BatchSize {
+            time: Duration::from_millis(10),
+            min_tokens: 4,
+            max_tokens: 4,
+        },
+        ..config(1)
+    };
+    let (engine, stage) = start(config);
+    let (open, began) = stage.hold();
+    let long = Sequence::new(vec![1, 0, 0, 0, 0, 0, 0]).unwrap();
+    let long = engine.submit(vec![long], Class::Prompt, 0, deadline);
+    began.recv().unwrap();
+    (engine, stage, open, began, long.unwrap())
+}
+
+/// How many tokens each batch had, in the order they ended.
+fn ends(stage: &Stage) -> Vec<usize> {
+    let seen = stage.seen.lock().unwrap();
+    seen.iter().map(|seen| seen.n_tokens).collect()
+}
+
+#[test]
+fn short_texts_go_before_a_long_one_between_its_layers_up_to_its_own_length() {
+    let (engine, stage, open, _began, long) = hold_long(far());
+    let short: Vec<_> = [2, 3, 4].map(|first| submit(&engine, &[first])).into();
+    open.send(Open::Ask).unwrap();
+    drop(open);
+    let answers: Vec<_> = short.into_iter().map(firsts).collect();
+    assert_eq!(answers, [Ok(vec![2]), Ok(vec![3]), Ok(vec![4])]);
+    assert_eq!(long.wait().unwrap().rows().next().unwrap(), [1.0, 7.0]);
+    assert_eq!(ends(&stage), [3, 3, 7, 3]);
+    assert_eq!(engine.load().n_in_flight, 0);
+}
+
+#[test]
+fn a_less_urgent_or_long_text_waits_for_the_long_one() {
+    let (engine, stage, open, _began, long) = hold_long(far());
+    let bulk = engine.submit(sequences(&[2]), Class::Bulk, 0, far());
+    open.send(Open::Ask).unwrap();
+    drop(open);
+    assert!(long.wait().is_ok());
+    assert_eq!(firsts(bulk.unwrap()), Ok(vec![2]));
+    assert_eq!(ends(&stage), [7, 3]);
+}
+
+#[test]
+fn a_short_text_that_panics_costs_the_long_one_nothing() {
+    let (engine, stage, open, _began, long) = hold_long(far());
+    let bad = submit(&engine, &[PANIC]);
+    open.send(Open::Ask).unwrap();
+    drop(open);
+    assert_eq!(firsts(bad), Err(Failure::Died));
+    assert_eq!(long.wait().unwrap().rows().next().unwrap(), [1.0, 7.0]);
+    assert_eq!(stage.batches(), [vec![1], vec![PANIC]]);
+    assert_eq!(firsts(submit(&engine, &[2])), Ok(vec![2]));
+}
+
+#[test]
+fn a_worker_stuck_in_what_interrupts_loses_both_and_returns() {
+    let (engine, stage, open, began, long) = hold_long(far());
+    let short = submit(&engine, &[2]);
+    open.send(Open::Ask).unwrap();
+    assert_eq!(began.recv(), Ok(vec![2]));
+    engine.watch(Instant::now() + 2 * config(1).stuck_after);
+    assert_eq!(firsts(short), Err(Failure::TimedOut));
+    assert_eq!(long.wait(), Err(Failure::TimedOut));
+    assert_eq!(stage.events(), [WorkerEvent::Stuck, WorkerEvent::Replaced]);
+    drop(open);
+    assert_eq!(firsts(submit(&engine, &[3])), Ok(vec![3]));
+    assert_eq!(engine.load().n_workers, 1);
 }

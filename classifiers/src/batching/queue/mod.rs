@@ -22,6 +22,9 @@
 //!   at the measured rate, end after its deadline. The whole own backlog counts, also what has a
 //!   later deadline: so first come, first served is a schedule that meets every deadline of what was
 //!   taken, and earliest deadline first meets them whenever any schedule does.
+//!   There has to be time for a quarter more than that. Behind a backlog of its tenant a newcomer
+//!   counts as a turn at the least: when only the short fit, they would take every place before a
+//!   long one found room.
 //!   More urgent classes are expected to go on as they did in the last moments. When more of them or
 //!   a new tenant comes, what was taken may still expire in the queue.
 //! - An engine that is idle takes whatever has not expired: otherwise one bad measurement would
@@ -47,6 +50,9 @@ use std::time::Instant;
 const CLASSES: [Class; 3] = [Class::Stream, Class::Prompt, Class::Bulk];
 /// Tokens of more urgent work for which waiting bulk is owed one.
 const TOKENS_PER_OWED: usize = 15;
+/// What is let in has so many times the time that it should take: the rate is an estimate, and once
+/// the first of a full queue is late all behind it are.
+const CAUTION: f64 = 1.25;
 /// A tenant may hold this many times what it leaves free.
 const TENANT_TIMES_FREE: usize = 7;
 
@@ -98,9 +104,11 @@ pub struct QueueLimits {
 
 /// A number of items and their tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) items: usize,
-    pub(super) tokens: usize,
+pub struct Load {
+    /// Items.
+    pub items: usize,
+    /// Tokens of all of them.
+    pub tokens: usize,
 }
 
 impl Load {
@@ -181,18 +189,7 @@ impl Queue {
             items: parts.len(),
             tokens: parts.iter().map(|(_, n_tokens)| n_tokens).sum(),
         };
-        if terms.deadline <= now {
-            return Err(Shed::Late);
-        }
-        if parts.is_empty() {
-            return Ok(());
-        }
-        if !self.has_room(terms, asked) {
-            return Err(Shed::QueueFull);
-        }
-        if self.would_be_late(terms, asked.tokens, pace, now) {
-            return Err(Shed::Late);
-        }
+        self.check(terms, asked, pace, now)?;
         for &(id, n_tokens) in parts {
             let item = Item {
                 id,
@@ -204,20 +201,61 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether so much would be let in.
+    ///
+    /// # Errors
+    /// As [`Self::offer`].
+    pub fn check(
+        &self,
+        terms: Terms,
+        asked: Load,
+        pace: Pace,
+        now: Instant,
+    ) -> Result<(), Shed> {
+        if terms.deadline <= now {
+            return Err(Shed::Late);
+        }
+        if asked.items == 0 {
+            return Ok(());
+        }
+        if !self.has_room(terms, asked) {
+            return Err(Shed::QueueFull);
+        }
+        if self.would_be_late(terms, asked.tokens, pace, now) {
+            return Err(Shed::Late);
+        }
+        Ok(())
+    }
+
     /// Takes what runs next: items in order while they fit `budget_tokens`; one that is larger than
     /// the budget runs alone. Items whose deadlines have passed are dropped and named.
     pub fn take(&mut self, budget_tokens: usize, now: Instant) -> Taken {
+        self.take_while(now, |_, spent| spent.items == 1 || spent.tokens <= budget_tokens)
+    }
+
+    /// As [`Self::take`], but of this class and more urgent ones alone, and nothing that is larger
+    /// than the budget: what may run while something else is interrupted.
+    pub fn take_short(&mut self, budget_tokens: usize, class: Class, now: Instant) -> Taken {
+        let class_idx = class as usize;
+        self.take_while(now, |lane_idx, spent| {
+            lane_idx <= class_idx && spent.tokens <= budget_tokens
+        })
+    }
+
+    /// Takes items in order while `fits` says so of the lane of the next one and of what would then
+    /// be taken.
+    fn take_while(&mut self, now: Instant, fits: impl Fn(usize, Load) -> bool) -> Taken {
         let expired = self.expire(now);
-        let (mut batch, mut spent) = (Vec::new(), 0);
+        let (mut batch, mut spent) = (Vec::new(), Load::default());
         while let Some((lane_idx, id)) = self.next() {
             let Some(place) = self.places.get(&id).copied() else {
                 break;
             };
             let n_tokens = place.item.n_tokens;
-            if !batch.is_empty() && budget_tokens < spent + n_tokens {
+            spent.add(n_tokens);
+            if !fits(lane_idx, spent) {
                 break;
             }
-            spent += n_tokens;
             self.remove(place, Spent(n_tokens));
             self.lanes[lane_idx].flow.add(n_tokens, now);
             self.settle_bulk(lane_idx, n_tokens);
@@ -313,7 +351,7 @@ impl Queue {
             return false;
         }
         let until_done = self.seconds_until_done(terms, n_tokens, pace, tokens_per_second, now);
-        terms.deadline.duration_since(now).as_secs_f64() < until_done
+        terms.deadline.duration_since(now).as_secs_f64() < CAUTION * until_done
     }
 
     /// An upper bound, as long as no more of what is more urgent and no new tenant comes.
@@ -327,7 +365,10 @@ impl Queue {
     ) -> f64 {
         let lane_idx = terms.class as usize;
         let more_urgent = &self.lanes[..lane_idx];
-        let own = self.lanes[lane_idx].tokens_before(terms.tenant, n_tokens) + n_tokens;
+        let lane = &self.lanes[lane_idx];
+        let backlog = lane.own(terms.tenant).tokens;
+        let own = lane.tokens_before(terms.tenant, n_tokens)
+            + n_tokens.max(backlog.min(self.limits.turn_tokens));
         let above: usize = more_urgent.iter().map(|lane| lane.total().tokens).sum();
         let flow: f64 = more_urgent
             .iter()

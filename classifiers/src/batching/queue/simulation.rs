@@ -57,6 +57,7 @@ struct Seen {
     good_tokens: usize,
     /// Of these, answered while work still came.
     good_tokens_meanwhile: usize,
+    n_good: usize,
     n_shed: usize,
     n_expired: usize,
     n_offered: usize,
@@ -204,6 +205,7 @@ impl Run {
                 let seen = &mut self.seen[arrival.source_idx];
                 seen.waits.push(now - arrival.at);
                 if now + busy <= arrival.deadline {
+                    seen.n_good += 1;
                     seen.good_tokens += item.n_tokens;
                     let meanwhile = usize::from(now + busy <= self.last_arrival);
                     seen.good_tokens_meanwhile += meanwhile * item.n_tokens;
@@ -286,6 +288,22 @@ fn ten_times_the_load_of_many_tenants_and_classes_keeps_the_goodput() {
         ..prompts(4, 3.5)
     });
     check_overload(&sources);
+}
+
+#[test]
+fn long_texts_are_let_in_as_readily_as_short_ones() {
+    for crew in CREWS {
+        let even = Source {
+            millis: (500, 501),
+            ..prompts(0, 10.0)
+        };
+        let seen = &simulate(crew, &[even], 5)[0];
+        let mean = |n_tokens: usize, n: usize| n_tokens as f64 / n as f64;
+        let offered = mean(seen.offered_tokens, seen.n_offered);
+        let answered = mean(seen.good_tokens, seen.n_good);
+        println!("mean length offered {offered:.1}, answered {answered:.1}");
+        assert!(0.95 * offered < answered, "{answered} of {offered}");
+    }
 }
 
 #[test]
