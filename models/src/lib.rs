@@ -46,6 +46,8 @@ pub use directory::Sidecar;
 pub use encoder::Precision;
 pub use error::LoadError;
 pub use model::{Facts, LoadOptions, Model, Route};
+#[cfg(feature = "mimalloc")]
+pub use portcullis_kernels::memory;
 pub use portcullis_kernels::{Isa, IsaError, Team, peak};
 pub use tokenizer::{TokenizeError, Tokenizer, Window};
 pub use worker::{RunError, Worker};

@@ -9,9 +9,34 @@ use crate::reply::Answer;
 use crate::screen::note_failure;
 use http::request::Parts;
 use hyper::body::Incoming;
+use portcullis_classifiers::Failure;
 use portcullis_models::Kind;
-use portcullis_protocol::predict;
+use portcullis_protocol::ErrorReply;
+use portcullis_protocol::predict::{self, Fault};
 use std::time::Instant;
+
+/// The path, whose errors have a shape of their own.
+pub(crate) const PATH: &str = "/predict";
+
+/// The error as text-embeddings-inference would say it.
+pub(crate) fn error(error: &Error) -> ErrorReply {
+    let fault = match error {
+        Error::TooLarge(_) => Fault::Validation,
+        Error::Malformed(_) | Error::Unscreenable(_) => Fault::Tokenizer,
+        Error::Overloaded => Fault::Overloaded,
+        Error::Unscreened {
+            failure: Failure::Shed(_),
+            ..
+        } => Fault::Overloaded,
+        Error::Unscreened { .. } => Fault::Backend,
+        other => Fault::Other(other.kind()),
+    };
+    let message = match error {
+        Error::Unscreened { failure, .. } => failure.to_string(),
+        other => other.to_string(),
+    };
+    predict::error(fault, &message)
+}
 
 impl Gate {
     pub(crate) async fn predict(
@@ -28,6 +53,11 @@ impl Gate {
             ));
         };
         let body = self.read_json(head, body, event).await?;
+        let started = Instant::now();
+        let deadline = started + self.config.timeouts.screen;
+        // Under overload most are refused: before anything is read, so that it costs the least.
+        let checked = encoder.check(tenant, deadline);
+        checked.map_err(|shed| note_failure(event, shed.into()))?;
         let request = predict::parse(body, self.config.limits.depth)?;
         if encoder.facts().kind == Kind::Token {
             return Err(Error::Malformed(
@@ -35,8 +65,6 @@ impl Gate {
                     .into(),
             ));
         }
-        let started = Instant::now();
-        let deadline = started + self.config.timeouts.screen;
         let predicted = encoder
             .predict(request.texts, request.truncate, tenant, deadline)
             .await;

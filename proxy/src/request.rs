@@ -6,6 +6,7 @@ use crate::error::{Error, Source};
 use crate::gate::Gate;
 use crate::headers;
 use crate::label;
+use crate::predict;
 use crate::record::{Event, Outcome, micros};
 use crate::reply::Answer;
 use crate::screen::Asker;
@@ -19,7 +20,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use portcullis_policy::Terminal;
-use portcullis_protocol::{Dialect, Exchange, Route, RouteError};
+use portcullis_protocol::{Dialect, ErrorReply, Exchange, Route, RouteError};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +44,10 @@ impl Gate {
             tracing::error!(request = %event.request_id, "a handler panicked");
             Err(Error::Internal)
         });
-        let answer = result.unwrap_or_else(|error| failed(&error, dialect, &mut event));
+        let answer = result.unwrap_or_else(|error| match head.uri.path() {
+            predict::PATH => failed_with(&error, predict::error(&error), &mut event),
+            _ => failed(&error, dialect, &mut event),
+        });
         self.close(answer, dialect, event)
     }
 
@@ -371,9 +375,13 @@ impl Gate {
 
 /// The error in its dialect's shape, noted in the record.
 pub(crate) fn failed(error: &Error, dialect: Dialect, event: &mut Event) -> Answer {
+    let reply = error.reply(dialect, &event.request_id);
+    failed_with(error, reply, event)
+}
+
+fn failed_with(error: &Error, reply: ErrorReply, event: &mut Event) -> Answer {
     event.error = Some(error.reason());
     event.upstream_fault = error.source_of_fault() == Source::Upstream;
-    let reply = error.reply(dialect, &event.request_id);
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,

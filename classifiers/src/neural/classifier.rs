@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 
 /// Texts up to this many bytes are cut into tokens on the caller's thread: about half a millisecond.
 const INLINE_BYTES: usize = 1024;
+/// The same for texts as they are written, of which there is one view.
+const INLINE_RAW_BYTES: usize = 4096;
 /// Longer jobs that may wait to be cut; one more is shed.
 const QUEUE_JOBS: usize = 1024;
 /// The name of the encoder in metrics.
@@ -91,11 +93,8 @@ struct Core {
     scale: Option<ModelScale>,
 }
 
-/// A long job on its way to the thread that cuts texts.
-struct Reading {
-    job: Job,
-    asked: oneshot::Sender<(Job, Result<Asked, Failure>)>,
-}
+/// A long job for the thread that cuts texts.
+type Reading = Box<dyn FnOnce() + Send>;
 
 /// What was asked of the engine for a job.
 struct Asked {
@@ -147,12 +146,8 @@ impl NeuralClassifier {
             categories,
             scale,
         });
-        let asker = Arc::clone(&core);
-        let reader = Worker::start("portcullis-reader", QUEUE_JOBS, move |reading: Reading| {
-            let Reading { job, asked } = reading;
-            let result = asker.ask(&job, &|| asked.is_closed() || is_late(job.deadline));
-            // Nobody waits any more: then nobody misses it.
-            drop(asked.send((job, result)));
+        let reader = Worker::start("portcullis-reader", QUEUE_JOBS, |reading: Reading| {
+            reading()
         });
         Ok(Self {
             core,
@@ -200,8 +195,23 @@ impl NeuralClassifier {
         tenant: u64,
         deadline: Deadline,
     ) -> Result<Vec<Prediction>, Failure> {
-        let ticket = self.order(&texts, only_first, tenant, deadline)?;
-        let (n_windows, ticket) = ticket;
+        let core = Arc::clone(&self.core);
+        let n_bytes: usize = texts.iter().map(String::len).sum();
+        let order = move || core.order(&texts, only_first, tenant, deadline);
+        let (n_windows, ticket) = if n_bytes <= INLINE_RAW_BYTES {
+            order()?
+        } else {
+            let (sender, receiver) = oneshot::channel();
+            let reading = move || {
+                // Nobody waits any more: then nobody misses it.
+                if !sender.is_closed() {
+                    drop(sender.send(order()));
+                }
+            };
+            let offered = self.reader.offer(Box::new(reading));
+            offered.map_err(|_| Shed::QueueFull)?;
+            receiver.await.map_err(|_| Failure::Died)??
+        };
         let logits = ticket.await?;
         let kind = self.facts().kind;
         let mut rows = logits.rows();
@@ -215,31 +225,12 @@ impl NeuralClassifier {
         Ok(predictions.collect())
     }
 
-    fn order(
-        &self,
-        texts: &[String],
-        only_first: bool,
-        tenant: u64,
-        deadline: Deadline,
-    ) -> Result<(Vec<usize>, Ticket), Failure> {
-        let max_tokens = self.facts().max_tokens;
-        let tokenizer = self.core.model.tokenizer();
-        let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
-        for text in texts {
-            let windows = tokenizer
-                .windows(text, max_tokens, max_tokens / 4)
-                .map_err(|_| Failure::Died)?;
-            let first = sequences.len();
-            let n_read = if only_first { 1 } else { windows.len() };
-            let ids = windows.into_iter().take(n_read).map(|window| window.ids);
-            sequences.extend(ids.filter_map(Sequence::new));
-            n_windows.push(sequences.len() - first);
-        }
-        let ticket = self
-            .core
-            .engine
-            .submit(sequences, Class::Prompt, tenant, deadline)?;
-        Ok((n_windows, ticket))
+    /// Whether the engine would take one more text now; to be asked before a text is read.
+    ///
+    /// # Errors
+    /// [`Shed`], which is counted.
+    pub fn check(&self, tenant: u64, deadline: Deadline) -> Result<(), Shed> {
+        self.core.engine.check(Class::Prompt, tenant, deadline)
     }
 
     /// What a harmless text shows of each label, as a whole and in windows as streams are cut:
@@ -296,9 +287,19 @@ impl Classifier for NeuralClassifier {
                 )),
             };
         }
+        if job.salt.is_none() {
+            // nothing of it can be known already
+            core.engine.check(job.class, job.tenant, job.deadline)?;
+        }
         let (sender, receiver) = oneshot::channel();
-        let reading = Reading { job, asked: sender };
-        self.reader.offer(reading).map_err(|_| Shed::QueueFull)?;
+        let asker = Arc::clone(&core);
+        let reading = move || {
+            let asked = asker.ask(&job, &|| sender.is_closed() || is_late(job.deadline));
+            // Nobody waits any more: then nobody misses it.
+            drop(sender.send((job, asked)));
+        };
+        let offered = self.reader.offer(Box::new(reading));
+        offered.map_err(|_| Shed::QueueFull)?;
         Ok(Pending::later(async move {
             let (job, asked) = receiver.await.map_err(|_| Failure::Died)?;
             core.verdict(&job, asked?).await
@@ -315,6 +316,37 @@ fn is_late(deadline: Deadline) -> bool {
 }
 
 impl Core {
+    /// Cuts texts into windows and submits them all; how many windows each text has.
+    fn order(
+        &self,
+        texts: &[String],
+        only_first: bool,
+        tenant: u64,
+        deadline: Deadline,
+    ) -> Result<(Vec<usize>, Ticket), Failure> {
+        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
+        let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            if is_late(deadline) {
+                return Err(Shed::Late.into());
+            }
+            let first = sequences.len();
+            if only_first {
+                let ids = tokenizer.first_window(text, max_tokens);
+                sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
+            } else {
+                let windows = tokenizer.windows(text, max_tokens, max_tokens / 4);
+                let ids = windows.map_err(|_| Failure::Died)?.into_iter();
+                sequences.extend(ids.filter_map(|window| Sequence::new(window.ids)));
+            }
+            n_windows.push(sequences.len() - first);
+        }
+        let ticket = self
+            .engine
+            .submit(sequences, Class::Prompt, tenant, deadline)?;
+        Ok((n_windows, ticket))
+    }
+
     /// Cuts the texts of a job into windows, looks them up, and submits what is not known.
     fn ask(&self, job: &Job, is_unwanted: &dyn Fn() -> bool) -> Result<Asked, Failure> {
         let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);

@@ -12,9 +12,12 @@ mod activation;
 mod aligned;
 pub mod attention;
 mod bf16;
+mod cores;
 pub mod counting;
 mod isa;
 mod matrix;
+#[cfg(feature = "mimalloc")]
+pub mod memory;
 mod norm;
 mod peak;
 mod rows;
@@ -30,4 +33,4 @@ pub use matrix::{Matrix, Out, Precision};
 pub use norm::Norm;
 pub use peak::{Peak, peak};
 pub use rows::{Format, Rows};
-pub use team::{MAX_TEAM, MemberPanicked, Team};
+pub use team::{MAX_TEAM, MemberPanicked, Place, Team};

@@ -1,9 +1,12 @@
 //! A few threads that share the work of one request.
 //!
 //! Members wait for work by spinning for a moment and then parking, so that a chain of short steps
-//! costs no wake-ups and an idle team costs no time. A panic in a member becomes an error of the
+//! costs no wake-ups and an idle team costs no time. Each has a core of its own where there are
+//! enough: a thread that is woken is else put beside the one that woke it, and they take turns on
+//! one core for many steps. A panic in a member becomes an error of the
 //! step; the member lives on.
 
+use crate::cores::{self, Kept};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +24,14 @@ pub struct Team {
     shared: Arc<Shared>,
     helpers: Vec<JoinHandle<()>>,
     step: Mutex<()>,
+    /// The caller's core, where each member has one.
+    core: Option<usize>,
+}
+
+/// A thread's place in a team: it keeps to its core until this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _kept: Kept,
 }
 
 /// A member's share of a step panicked; what the step was to compute is not to be used.
@@ -81,12 +92,18 @@ impl Team {
             stopping: AtomicBool::new(false),
             caller_asleep: AtomicBool::new(false),
         });
+        let cores = cores::allowed();
+        let own = |member: usize| (n_helpers < cores.len()).then(|| cores[member]);
         let helpers = (0..n_helpers)
             .map_while(|place| {
                 let shared = Arc::clone(&shared);
+                let core = own(place + 1);
                 thread::Builder::new()
                     .name(format!("team-{}", place + 1))
-                    .spawn(move || shared.help(place))
+                    .spawn(move || {
+                        core.into_iter().for_each(cores::keep_to);
+                        shared.help(place);
+                    })
                     .ok()
             })
             .collect();
@@ -94,6 +111,15 @@ impl Team {
             shared,
             helpers,
             step: Mutex::new(()),
+            core: (0 < n_helpers).then(|| own(0)).flatten(),
+        }
+    }
+
+    /// Takes the caller's place for the steps of one request.
+    #[must_use]
+    pub fn enter(&self) -> Place {
+        Place {
+            _kept: Kept::to(self.core),
         }
     }
 

@@ -123,6 +123,7 @@ impl Encoder {
             .min(n_tokens.div_ceil(LEAST_TOKENS));
         let room = self.room(batch, n_parts);
         scratch.make(&room);
+        let _place = team.filter(|_| 1 < n_parts).map(Team::enter);
         for step in 0..=self.layers.len() {
             if is_cancelled() {
                 return Err(EncodeError::Cancelled);

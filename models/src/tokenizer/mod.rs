@@ -64,8 +64,8 @@ impl Tokenizer {
         max_tokens: usize,
         overlap: usize,
     ) -> Result<Vec<Window>, TokenizeError> {
-        let tokens = self.tokens(text)?;
-        let room = max_tokens.saturating_sub(self.n_special()).max(1);
+        let tokens = self.tokens(text, usize::MAX)?;
+        let room = self.room(max_tokens);
         let step = room - overlap.min(room / 2);
         let mut windows = Vec::new();
         for start in (0..tokens.len().max(1)).step_by(step) {
@@ -78,12 +78,27 @@ impl Tokenizer {
         Ok(windows)
     }
 
+    /// The ids of the first of [`Self::windows`]; what comes after it is not read.
+    ///
+    /// # Errors
+    /// As [`Self::windows`].
+    pub fn first_window(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, TokenizeError> {
+        let room = self.room(max_tokens);
+        let tokens = self.tokens(text, room)?;
+        Ok(self.window(text, &tokens[..room.min(tokens.len())]).ids)
+    }
+
+    /// Tokens of a window besides the special ones.
+    fn room(&self, max_tokens: usize) -> usize {
+        max_tokens.saturating_sub(self.n_special()).max(1)
+    }
+
     /// Tokens of a text, special tokens included, if it were one window.
     ///
     /// # Errors
     /// As [`Self::windows`].
     pub fn count(&self, text: &str) -> Result<usize, TokenizeError> {
-        Ok(self.n_special() + self.tokens(text)?.len())
+        Ok(self.n_special() + self.tokens(text, usize::MAX)?.len())
     }
 
     /// Special tokens in each window.
@@ -109,12 +124,16 @@ impl Tokenizer {
         }
     }
 
-    /// All tokens of a text but special ones; their ranges cover it.
-    fn tokens(&self, text: &str) -> Result<Vec<Piece>, TokenizeError> {
+    /// The tokens of a text but special ones, all of them or the first `enough` and maybe more; the
+    /// ranges of all cover it.
+    fn tokens(&self, text: &str, enough: usize) -> Result<Vec<Piece>, TokenizeError> {
         let mut tokens = Vec::new();
         // Everything before this byte is in the range of a token.
         let mut covered = 0;
         for chunk in chunks::chunks(text) {
+            if enough <= tokens.len() {
+                return Ok(tokens);
+            }
             let encoding = self
                 .inner
                 .encode(&text[chunk.clone()], false)

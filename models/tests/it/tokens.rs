@@ -34,6 +34,8 @@ fn whole(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
 /// Everything that windows promise.
 fn check(tokenizer: &Tokenizer, text: &str, max_tokens: usize, overlap: usize) {
     let windows = tokenizer.windows(text, max_tokens, overlap).unwrap();
+    let first = tokenizer.first_window(text, max_tokens).unwrap();
+    assert_eq!(first, windows[0].ids);
     let tokens = whole(tokenizer, text);
     assert_eq!(tokenizer.count(text).unwrap(), tokens.len() + 2);
 

@@ -1,7 +1,7 @@
 //! `/predict`, in the shape of text-embeddings-inference.
 
 use crate::json::{self, Kind, Value};
-use crate::{ParseError, read};
+use crate::{ErrorKind, ErrorReply, ParseError, read};
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
@@ -99,6 +99,45 @@ pub fn reply(labels: &[String], scores: &[Vec<f32>], is_list: bool) -> Bytes {
     Bytes::from(answer.to_string())
 }
 
+/// Why there is no answer, as text-embeddings-inference tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 413: the request is larger than what is taken.
+    Validation,
+    /// 422: the request cannot be read.
+    Tokenizer,
+    /// 424: the model failed.
+    Backend,
+    /// 429: more is asked than can be done.
+    Overloaded,
+    /// What it has no word for keeps its status.
+    Other(ErrorKind),
+}
+
+/// The error in its shape.
+#[must_use]
+pub fn error(fault: Fault, message: &str) -> ErrorReply {
+    let (status, name) = match fault {
+        Fault::Validation => (413, "Validation"),
+        Fault::Tokenizer => (422, "Tokenizer"),
+        Fault::Backend => (424, "Backend"),
+        Fault::Overloaded => (429, "Overloaded"),
+        Fault::Other(kind) if kind.status() < 500 => (kind.status(), "Validation"),
+        Fault::Other(kind) => (kind.status(), "Unhealthy"),
+    };
+    let retry_after = match fault {
+        Fault::Overloaded => ErrorKind::RateLimited.retry_after(),
+        Fault::Other(kind) => kind.retry_after(),
+        _ => None,
+    };
+    let body = json!({"error": message, "error_type": name}).to_string();
+    ErrorReply {
+        status,
+        body: Bytes::from(body),
+        retry_after,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +181,23 @@ mod tests {
         );
         let listed = reply(&labels, &[vec![0.25, 0.5]], true);
         assert!(listed.starts_with(b"[[") && listed.ends_with(b"]]"));
+    }
+
+    #[test]
+    fn errors_have_statuses_and_types_of_their_own() {
+        for (fault, status, name) in [
+            (Fault::Validation, 413, "Validation"),
+            (Fault::Tokenizer, 422, "Tokenizer"),
+            (Fault::Backend, 424, "Backend"),
+            (Fault::Overloaded, 429, "Overloaded"),
+            (Fault::Other(ErrorKind::NotFound), 404, "Validation"),
+            (Fault::Other(ErrorKind::Internal), 500, "Unhealthy"),
+        ] {
+            let reply = error(fault, "no");
+            let body = format!(r#"{{"error":"no","error_type":"{name}"}}"#);
+            assert_eq!((reply.status, &reply.body[..]), (status, body.as_bytes()));
+        }
+        assert_eq!(error(Fault::Overloaded, "no").retry_after, Some(1));
+        assert_eq!(error(Fault::Backend, "no").retry_after, None);
     }
 }

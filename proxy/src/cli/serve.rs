@@ -26,6 +26,8 @@ pub(super) fn serve(args: &ServeArgs, classifier: Arc<dyn Classifier>) -> Result
         gate.warm()
             .await
             .map_err(|error| Exit::Environment(chain(&error)))?;
+        // Loading needs several times what serving does.
+        portcullis_models::memory::give_back();
         announce(&server, &gate);
         server.serve(Arc::new(gate), shutdown()).await;
         tracing::info!("stopped");

@@ -7,6 +7,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A fixture of the models crate with a scale, made by the command line as a user would.
 fn scaled_model() -> PathBuf {
@@ -93,8 +94,36 @@ async fn predict_answers_in_the_shape_of_text_embeddings_inference() {
     let many = setup.post("/predict", &many).await.json();
     assert_eq!(many.as_array().unwrap().len(), 2);
     let wrong = setup.post("/predict", &json!({"inputs": 1})).await;
-    assert_eq!(wrong.status, 400);
+    assert_eq!(wrong.status, 422);
+    assert_eq!(wrong.json()["error_type"], "Tokenizer");
+    assert!(wrong.json()["error"].is_string());
     assert!(setup.upstream.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn predict_reads_long_texts_off_the_servers_threads_and_to_their_end() {
+    let model = scaled_model();
+    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let long = "how do I bake bread ".repeat(2000);
+    let whole = setup.post("/predict", &json!({"inputs": &long})).await;
+    assert_eq!(whole.status, 200, "{}", whole.text());
+    let start = json!({"inputs": &long, "truncate": true});
+    assert_eq!(setup.post("/predict", &start).await.status, 200);
+}
+
+#[tokio::test]
+async fn predict_without_time_is_refused_in_its_shape() {
+    let model = scaled_model();
+    let setup = start_with(|config| {
+        config.encoder = Some(rules(model));
+        config.timeouts.screen = Duration::ZERO;
+    })
+    .await;
+    let refused = setup.post("/predict", &json!({"inputs": "bread"})).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.json()["error_type"], "Overloaded");
+    assert!(setup.metrics().await.contains("reason=\"late\""));
 }
 
 #[tokio::test]

@@ -205,13 +205,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Self::offer`].
-    pub fn check(
-        &self,
-        terms: Terms,
-        asked: Load,
-        pace: Pace,
-        now: Instant,
-    ) -> Result<(), Shed> {
+    pub fn check(&self, terms: Terms, asked: Load, pace: Pace, now: Instant) -> Result<(), Shed> {
         if terms.deadline <= now {
             return Err(Shed::Late);
         }
@@ -230,7 +224,9 @@ impl Queue {
     /// Takes what runs next: items in order while they fit `budget_tokens`; one that is larger than
     /// the budget runs alone. Items whose deadlines have passed are dropped and named.
     pub fn take(&mut self, budget_tokens: usize, now: Instant) -> Taken {
-        self.take_while(now, |_, spent| spent.items == 1 || spent.tokens <= budget_tokens)
+        self.take_while(now, |_, spent| {
+            spent.items == 1 || spent.tokens <= budget_tokens
+        })
     }
 
     /// As [`Self::take`], but of this class and more urgent ones alone, and nothing that is larger

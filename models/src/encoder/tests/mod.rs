@@ -5,6 +5,7 @@ mod plain;
 use super::*;
 use plain::{numbers, weights};
 use portcullis_kernels::counting::{CountingAllocator, n_allocations};
+use std::cell::{Cell, RefCell};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -155,6 +156,36 @@ fn nothing_is_allocated_once_the_scratch_has_grown() {
                     .unwrap();
             }
             assert_eq!(n_allocations(), before, "{isa} {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pass_that_others_interrupt_gives_the_same_bits_and_allocates_nothing() {
+    let weights = weights(64, 2, 128, Activation::Gelu, true);
+    let [long, short] =
+        [&[60][..], &[8, 2]].map(|l| batch_of(&sequences(l, weights.geometry.vocab_size)));
+    for isa in Isa::available() {
+        for precision in PRECISIONS {
+            let encoder = Encoder::new(weights.clone(), precision, isa);
+            let (mut own, side) = (Scratch::default(), RefCell::new(Scratch::default()));
+            let whole = encoder.forward(&mut own, &long, &never).unwrap().to_vec();
+            let mut fresh = Scratch::default();
+            let alone = encoder.forward(&mut fresh, &short, &never).unwrap();
+            let n_short = Cell::new(0);
+            let interrupt = || {
+                let mut side = side.borrow_mut();
+                let logits = encoder.forward(&mut side, &short, &never).unwrap();
+                assert_eq!(logits, alone);
+                n_short.set(n_short.get() + 1);
+                false
+            };
+            encoder.forward(&mut own, &long, &interrupt).unwrap();
+            let before = n_allocations();
+            let logits = encoder.forward(&mut own, &long, &interrupt).unwrap();
+            assert_eq!(n_allocations(), before, "{isa} {precision:?}");
+            assert_eq!(logits, whole, "{isa} {precision:?}");
+            assert_eq!(n_short.get(), 2 * 3, "before, between and after two layers");
         }
     }
 }
