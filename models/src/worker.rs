@@ -115,12 +115,27 @@ impl Worker {
         batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], RunError> {
-        self.forward(Some(team), batch, is_cancelled)
+        self.run_while(team, &|| true, batch, is_cancelled)
+    }
+
+    /// [`Self::run_on`] for as long as `is_free`, which is asked between layers, says that the
+    /// team's cores are; then [`Self::run`].
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn run_while(
+        &mut self,
+        team: &Team,
+        is_free: &dyn Fn() -> bool,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<&[f32], RunError> {
+        self.forward(Some((team, is_free)), batch, is_cancelled)
     }
 
     fn forward(
         &mut self,
-        team: Option<&Team>,
+        team: Option<(&Team, &dyn Fn() -> bool)>,
         batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&[f32], RunError> {
@@ -128,8 +143,8 @@ impl Worker {
         let scratch = &mut self.scratch;
         match (&self.model.runner, team) {
             (Runner::Fast(encoder), None) => Ok(encoder.forward(scratch, batch, is_cancelled)?),
-            (Runner::Fast(encoder), Some(team)) => {
-                Ok(encoder.forward_on(team, scratch, batch, is_cancelled)?)
+            (Runner::Fast(encoder), Some((team, is_free))) => {
+                Ok(encoder.forward_while(team, is_free, scratch, batch, is_cancelled)?)
             }
             (Runner::Candle(model), _) => {
                 self.logits.clear();

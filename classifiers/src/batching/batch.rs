@@ -42,6 +42,21 @@ pub trait Runner: Send {
     /// # Errors
     /// Any [`Failure`]; the sequences of a larger batch are then run one by one, once.
     fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure>;
+
+    /// [`Self::run`] of a batch that has the machine to itself: it may use the cores of the other
+    /// workers for as long as `is_alone`, asked between layers, says that they are idle.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn run_alone(
+        &mut self,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
+        is_alone: &dyn Fn() -> bool,
+    ) -> Result<&[f32], Failure> {
+        let _ = is_alone;
+        self.run(batch, is_cancelled)
+    }
 }
 
 /// The logits of a ticket, in the order its sequences were submitted.

@@ -108,6 +108,11 @@ impl Crew {
         self.n_idle
     }
 
+    /// Workers that sleep and were not called.
+    pub(super) const fn n_asleep(&self) -> usize {
+        self.n_idle - self.n_called
+    }
+
     /// Tokens that run now.
     pub(super) const fn running_tokens(&self) -> usize {
         self.running_tokens

@@ -78,6 +78,8 @@ pub(super) struct Work {
     pub(super) run: Arc<Run>,
     /// Whether short work may interrupt it.
     pub(super) is_long: bool,
+    /// Whether it is worth the cores of the others, which were idle when it was taken.
+    pub(super) is_alone: bool,
 }
 
 /// What a worker that asked for work gets.
@@ -262,6 +264,13 @@ impl Desk {
         self.hand_out(post, &taken, now)
     }
 
+    /// Whether a worker that is busy is the only one, and nothing waits.
+    pub(super) fn is_alone(&self) -> bool {
+        1 < self.crew.n_able()
+            && self.crew.n_able() == 1 + self.crew.n_asleep()
+            && self.queue.n_items() == 0
+    }
+
     fn hand_out(&mut self, post: PostIdx, taken: &Taken, now: Instant) -> Step {
         let expired = self.remove_items(&taken.expired);
         let items = || taken.batch.iter();
@@ -293,6 +302,7 @@ impl Desk {
             members,
             run,
             is_long,
+            is_alone: self.config.batch.min_tokens <= n_tokens && self.is_alone(),
         };
         Step {
             work: Some(work),

@@ -82,7 +82,7 @@ impl<'a> Seat<'a> {
     /// Runs a batch and gives every member its answer.
     pub(super) fn run(&mut self, work: &Work, interrupt: Interrupt<'_>) -> Result<GoOn, Retired> {
         let (shared, post) = (self.shared, self.post);
-        let fault = match self.score(&work.members, &work.run, interrupt) {
+        let fault = match self.score(&work.members, &work.run, work.is_alone, interrupt) {
             Ok(scored) => {
                 let Scored {
                     n_tokens, infer, ..
@@ -117,7 +117,8 @@ impl<'a> Seat<'a> {
         let Some(run) = shared.again(post, member) else {
             return Ok(());
         };
-        let fault = match self.score(std::slice::from_ref(member), &run, &|| Duration::ZERO) {
+        let members = std::slice::from_ref(member);
+        let fault = match self.score(members, &run, false, &|| Duration::ZERO) {
             Ok(scored) => {
                 let flight = shared.land(member);
                 saw(shared, &scored, 1);
@@ -126,7 +127,7 @@ impl<'a> Seat<'a> {
             }
             Err(fault) => fault,
         };
-        shared.fail(std::slice::from_ref(member), self.failure(&fault));
+        shared.fail(members, self.failure(&fault));
         self.recover(&fault)
     }
 
@@ -135,6 +136,7 @@ impl<'a> Seat<'a> {
         &mut self,
         members: &[Member],
         run: &Run,
+        is_alone: bool,
         interrupt: Interrupt<'_>,
     ) -> Result<Scored<'_>, Fault> {
         self.batch.clear();
@@ -154,6 +156,9 @@ impl<'a> Seat<'a> {
         let started = Instant::now();
         let run_batch = move || {
             let runner = runner;
+            if is_alone {
+                return runner.run_alone(batch, &is_cancelled, &|| shared.desk().is_alone());
+            }
             runner.run(batch, &is_cancelled)
         };
         let ran = catch_unwind(AssertUnwindSafe(run_batch));

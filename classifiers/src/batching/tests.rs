@@ -79,6 +79,41 @@ impl Runner for Model {
     }
 }
 
+/// Says by its logits whether it had the machine to itself, and whether it still has at the end.
+struct Shares([f32; 2], Arc<Stage>);
+
+impl Shares {
+    /// Tells that it runs and waits at the gate; the second one waits for the first.
+    fn wait(&self, is_told: bool) {
+        let gate = self.1.gate.lock().unwrap();
+        if let (true, Some(began)) = (is_told, &*self.1.began.lock().unwrap()) {
+            began.send(Vec::new()).unwrap();
+        }
+        let opened = gate.as_ref().map(|gate| gate.recv());
+        assert!(opened.is_none_or(|opened| opened.is_ok()));
+    }
+}
+
+impl Runner for Shares {
+    fn run(&mut self, _: &Batch, _: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
+        self.wait(false);
+        self.0 = [0.0, 0.0];
+        Ok(&self.0)
+    }
+
+    fn run_alone(
+        &mut self,
+        _: &Batch,
+        _: &dyn Fn() -> bool,
+        is_alone: &dyn Fn() -> bool,
+    ) -> Result<&[f32], Failure> {
+        let before = is_alone();
+        self.wait(true);
+        self.0 = [before, is_alone()].map(|alone| f32::from(u8::from(alone)));
+        Ok(&self.0)
+    }
+}
+
 impl Observer for Stage {
     fn batch(&self, batch: BatchSeen) {
         self.seen.lock().unwrap().push(batch);
@@ -647,4 +682,35 @@ fn a_worker_stuck_in_what_interrupts_loses_both_and_returns() {
     drop(open);
     assert_eq!(firsts(submit(&engine, &[3])), Ok(vec![3]));
     assert_eq!(engine.load().n_workers, 1);
+}
+
+#[test]
+fn a_text_alone_has_the_other_cores_until_another_comes() {
+    let stage = Arc::new(Stage::default());
+    let start = |n_workers| {
+        let own = Arc::clone(&stage);
+        let make = move |_| Ok(Box::new(Shares([0.0; 2], Arc::clone(&own))) as Box<dyn Runner>);
+        Engine::start(config(n_workers), Arc::new(()), make).unwrap()
+    };
+    let ask = |engine: &Engine, n_tokens: usize| {
+        let sequence = Sequence::new(vec![7; n_tokens]).unwrap();
+        let ticket = engine.submit(vec![sequence], Class::Prompt, 0, far());
+        ticket.unwrap()
+    };
+    let row = |ticket: Ticket| ticket.wait().unwrap().rows().next().unwrap().to_vec();
+    let (one, two) = (start(1), start(2));
+    assert_eq!(row(ask(&one, 64)), [0.0, 0.0], "there are no others");
+    // at the very start the other worker is on its way to sleep
+    while row(ask(&two, 64)) != [1.0, 1.0] {}
+    assert_eq!(row(ask(&two, 63)), [0.0, 0.0], "too little to share");
+    // after its answer a worker goes to sleep in its own time
+    while row(ask(&two, 64)) != [1.0, 1.0] {}
+    let (open, began) = stage.hold();
+    let alone = ask(&two, 64);
+    began.recv().unwrap();
+    let other = ask(&two, 65);
+    open.send(Open::Pass).unwrap();
+    assert_eq!(row(alone), [1.0, 0.0]);
+    open.send(Open::Pass).unwrap();
+    assert_eq!(row(other), [0.0, 0.0]);
 }

@@ -11,7 +11,7 @@ use crate::batching::{
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
 use crate::{Salt, Verdict};
-use portcullis_models::{Facts, Kind, Model};
+use portcullis_models::{Facts, Kind, Model, Team};
 use portcullis_text::{Category, Detector, Scores, Span, Window};
 use std::fmt;
 use std::sync::Arc;
@@ -131,8 +131,9 @@ impl NeuralClassifier {
         };
         let batching = BatchingConfig::new(config.n_workers, facts.labels.len());
         let runner = Arc::clone(&model);
+        let team = Arc::new(Team::new(config.n_workers));
         let engine = Engine::start(batching, observer, move |_| {
-            Ok(Box::new(ModelRunner::new(&runner)) as Box<dyn Runner>)
+            Ok(Box::new(ModelRunner::new(&runner, &team)) as Box<dyn Runner>)
         })?;
         let identity = Identity {
             detector: Detector::Encoder,

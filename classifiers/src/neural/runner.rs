@@ -3,52 +3,81 @@
 use super::labels::evidence;
 use crate::Failure;
 use crate::batching::Runner;
-use portcullis_models::{Batch, Kind, Model, RunError, Worker};
+use portcullis_models::{Batch, Kind, Model, RunError, Team, Worker};
 use std::sync::Arc;
 
 /// One thread's way into the model.
 pub(super) struct ModelRunner {
     worker: Worker,
+    team: Arc<Team>,
     kind: Kind,
-    /// What a row of a token classifier is: the strongest evidence of each label.
-    rows: Vec<f32>,
+    rows: Rows,
+}
+
+/// What a row of a token classifier is: the strongest evidence of each label.
+#[derive(Default)]
+struct Rows {
+    values: Vec<f32>,
     odds: Vec<f32>,
 }
 
 impl ModelRunner {
-    pub(super) fn new(model: &Arc<Model>) -> Self {
+    /// `team` is that of all workers together.
+    pub(super) fn new(model: &Arc<Model>, team: &Arc<Team>) -> Self {
         Self {
             worker: model.worker(),
+            team: Arc::clone(team),
             kind: model.info().kind,
-            rows: Vec::new(),
-            odds: Vec::new(),
+            rows: Rows::default(),
         }
     }
 }
 
 impl Runner for ModelRunner {
     fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
-        let n_labels = self.worker.model().info().labels.len();
-        let logits = self
-            .worker
-            .run(batch, is_cancelled)
-            .map_err(|error| failure(&error))?;
+        let logits = self.worker.run(batch, is_cancelled);
+        let logits = logits.map_err(|error| failure(&error))?;
         if self.kind != Kind::Token {
             return Ok(logits); // [n_seqs, n_labels]
         }
-        self.rows.clear();
+        self.rows.of_tokens(batch, logits);
+        Ok(&self.rows.values) // [n_seqs, n_labels]
+    }
+
+    fn run_alone(
+        &mut self,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
+        is_alone: &dyn Fn() -> bool,
+    ) -> Result<&[f32], Failure> {
+        let logits = self
+            .worker
+            .run_while(&self.team, is_alone, batch, is_cancelled);
+        let logits = logits.map_err(|error| failure(&error))?;
+        if self.kind != Kind::Token {
+            return Ok(logits);
+        }
+        self.rows.of_tokens(batch, logits);
+        Ok(&self.rows.values)
+    }
+}
+
+impl Rows {
+    /// The strongest evidence over each sequence's tokens.
+    fn of_tokens(&mut self, batch: &Batch, logits: &[f32]) {
+        let n_labels = logits.len() / batch.input_ids().len().max(1);
+        self.values.clear();
         for bounds in batch.cu_seqlens().windows(2) {
             let tokens = bounds[0] as usize * n_labels..bounds[1] as usize * n_labels;
-            let first = self.rows.len();
-            self.rows.resize(first + n_labels, f32::NEG_INFINITY);
+            let first = self.values.len();
+            self.values.resize(first + n_labels, f32::NEG_INFINITY);
             for token in logits[tokens].chunks_exact(n_labels) {
-                evidence(self.kind, token, &mut self.odds);
-                let row = self.rows[first..].iter_mut();
+                evidence(Kind::Token, token, &mut self.odds);
+                let row = self.values[first..].iter_mut();
                 row.zip(&self.odds)
                     .for_each(|(most, own)| *most = most.max(*own));
             }
         }
-        Ok(&self.rows) // [n_seqs, n_labels]
     }
 }
 

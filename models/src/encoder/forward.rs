@@ -70,6 +70,13 @@ impl<'a> QkvMut<'a> {
     }
 }
 
+/// Threads that may share the work for as long as they are free.
+#[derive(Clone, Copy)]
+pub(super) struct Help<'a> {
+    pub(super) team: &'a Team,
+    pub(super) is_free: &'a dyn Fn() -> bool,
+}
+
 /// What has not been given to a part yet.
 struct Rest<'a> {
     x: &'a mut [f32],
@@ -108,7 +115,7 @@ fn front<'a>(of: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
 impl Encoder {
     pub(super) fn run<'s>(
         &self,
-        team: Option<&Team>,
+        help: Option<Help<'_>>,
         scratch: &'s mut Scratch,
         batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
@@ -118,18 +125,25 @@ impl Encoder {
         if n_tokens == 0 {
             return Ok(&[]);
         }
-        let n_parts = team
-            .map_or(1, Team::size)
+        let n_parts = help
+            .map_or(1, |help| help.team.size())
             .min(n_tokens.div_ceil(LEAST_TOKENS));
         let room = self.room(batch, n_parts);
         scratch.make(&room);
-        let _place = team.filter(|_| 1 < n_parts).map(Team::enter);
+        let mut help = help.filter(|_| 1 < n_parts);
+        let mut place = help.map(|help| help.team.enter());
         for step in 0..=self.layers.len() {
             if is_cancelled() {
                 return Err(EncodeError::Cancelled);
             }
-            self.step(team, scratch, batch, (step, n_parts))?;
+            help = help.filter(|help| (help.is_free)());
+            if help.is_none() {
+                place = None;
+            }
+            let n_parts = help.map_or(1, |_| n_parts);
+            self.step(help.map(|help| help.team), scratch, batch, (step, n_parts))?;
         }
+        drop(place);
         self.write_logits(scratch, &room);
         let logits = &scratch.logits[..room.n_logits];
         if !logits.iter().all(|l| l.is_finite()) {

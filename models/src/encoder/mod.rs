@@ -248,6 +248,23 @@ impl Encoder {
         batch: &Batch,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<&'s [f32], EncodeError> {
-        self.run(Some(team), scratch, batch, is_cancelled)
+        self.forward_while(team, &|| true, scratch, batch, is_cancelled)
+    }
+
+    /// [`Self::forward_on`] for as long as `is_free`, which is asked between layers, says that the
+    /// team's cores are; then [`Self::forward`]. The logits are the same bits at any rate.
+    ///
+    /// # Errors
+    /// [`EncodeError`].
+    pub fn forward_while<'s>(
+        &self,
+        team: &Team,
+        is_free: &dyn Fn() -> bool,
+        scratch: &'s mut Scratch,
+        batch: &Batch,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<&'s [f32], EncodeError> {
+        let help = forward::Help { team, is_free };
+        self.run(Some(help), scratch, batch, is_cancelled)
     }
 }

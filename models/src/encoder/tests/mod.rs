@@ -161,6 +161,25 @@ fn nothing_is_allocated_once_the_scratch_has_grown() {
 }
 
 #[test]
+fn a_team_that_is_called_away_between_layers_changes_no_bit() {
+    let weights = weights(64, 2, 128, Activation::Gelu, true);
+    let batch = batch_of(&sequences(&[60, 3], weights.geometry.vocab_size));
+    let team = Team::new(2);
+    for precision in PRECISIONS {
+        let encoder = Encoder::new(weights.clone(), precision, Isa::detect());
+        let (mut own, mut shared) = (Scratch::default(), Scratch::default());
+        let alone = encoder.forward(&mut own, &batch, &never).unwrap();
+        for n_shared in 0..=3 {
+            let n_asked = Cell::new(0);
+            let is_free = || n_asked.replace(n_asked.get() + 1) < n_shared;
+            let logits = encoder.forward_while(&team, &is_free, &mut shared, &batch, &never);
+            assert_eq!(logits.unwrap(), alone, "{n_shared} of 3 steps shared");
+            assert_eq!(n_asked.get(), 3.min(n_shared + 1));
+        }
+    }
+}
+
+#[test]
 fn a_pass_that_others_interrupt_gives_the_same_bits_and_allocates_nothing() {
     let weights = weights(64, 2, 128, Activation::Gelu, true);
     let [long, short] =
