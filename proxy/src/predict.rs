@@ -56,8 +56,8 @@ impl Gate {
         let started = Instant::now();
         let deadline = started + self.config.timeouts.screen;
         // Under overload most are refused: before anything is read, so that it costs the least.
-        let checked = encoder.check(tenant, deadline);
-        checked.map_err(|shed| note_failure(event, shed.into()))?;
+        let pass = encoder.check(tenant, deadline);
+        let pass = pass.map_err(|shed| note_failure(event, shed.into()))?;
         let request = predict::parse(body, self.config.limits.depth)?;
         if encoder.facts().kind == Kind::Token {
             return Err(Error::Malformed(
@@ -65,9 +65,7 @@ impl Gate {
                     .into(),
             ));
         }
-        let predicted = encoder
-            .predict(request.texts, request.truncate, tenant, deadline)
-            .await;
+        let predicted = encoder.predict(request.texts, request.truncate, pass).await;
         event.infer_us += micros(started.elapsed());
         let predicted = predicted.map_err(|failure| note_failure(event, failure))?;
         let raw = request.raw_scores;

@@ -29,6 +29,8 @@ pub(super) type Key = [u8; 32];
 /// A submission: its different sequences, each once.
 pub(super) struct Order {
     pub(super) terms: Terms,
+    /// Whether it was found to be in time a moment ago.
+    pub(super) is_checked: bool,
     pub(super) sequences: Vec<(Key, Sequence)>,
 }
 
@@ -161,7 +163,12 @@ impl Desk {
             .map(ItemId)
             .zip(fresh.map(|(_, (_, sequence))| sequence.ids().len()))
             .collect();
-        self.queue.offer(terms, &parts, self.pace(), now)?;
+        let pace = self.pace();
+        if order.is_checked {
+            self.queue.offer_checked(terms, &parts, pace, now)?;
+        } else {
+            self.queue.offer(terms, &parts, pace, now)?;
+        }
         self.next_id += parts.len() as u64;
 
         let mut new_ids = parts.iter().map(|(id, _)| *id);

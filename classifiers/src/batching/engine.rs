@@ -45,6 +45,30 @@ pub enum StartError {
     },
 }
 
+/// The terms on which [`Engine::check`] found the door open; good for one submission.
+#[derive(Debug)]
+pub struct Pass {
+    terms: Terms,
+    is_fresh: bool,
+}
+
+impl Pass {
+    /// Until when it is good.
+    #[must_use]
+    pub const fn deadline(&self) -> Deadline {
+        self.terms.deadline
+    }
+
+    /// For what has to wait before it can be submitted: it is then asked again whether it is late.
+    #[must_use]
+    pub fn aged(self) -> Self {
+        Self {
+            is_fresh: false,
+            ..self
+        }
+    }
+}
+
 /// What the engine holds at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineLoad {
@@ -143,7 +167,18 @@ impl Engine {
             tenant,
             deadline,
         };
-        self.shared.submit(sequences, terms)
+        self.shared.submit(sequences, terms, false)
+    }
+
+    /// [`Self::submit`] of what [`Self::check`] passed a moment ago, on the same terms: what came
+    /// in meanwhile does not turn it away unless it is long or there is no room. So of two texts
+    /// that were let through together the short one is not preferred for being made ready sooner.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn submit_checked(&self, sequences: Vec<Sequence>, pass: Pass) -> Result<Ticket, Shed> {
+        let Pass { terms, is_fresh } = pass;
+        self.shared.submit(sequences, terms, is_fresh)
     }
 
     /// Whether one more short sequence would be let in now, to be asked before work is spent on
@@ -151,11 +186,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`Shed`], as [`Self::submit`] would.
-    pub fn check(&self, class: Class, tenant: u64, deadline: Deadline) -> Result<(), Shed> {
-        self.shared.check(Terms {
+    pub fn check(&self, class: Class, tenant: u64, deadline: Deadline) -> Result<Pass, Shed> {
+        let terms = Terms {
             class,
             tenant,
             deadline,
+        };
+        self.shared.check(terms)?;
+        Ok(Pass {
+            terms,
+            is_fresh: true,
         })
     }
 

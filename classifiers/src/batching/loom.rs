@@ -73,7 +73,7 @@ fn submit_long(shared: &Arc<Shared>, id: u32, n_tokens: usize) -> Ticket {
         deadline: Instant::now() + Duration::from_secs(3600),
     };
     let sequences = Sequence::new(vec![id; n_tokens]).into_iter().collect();
-    shared.submit(sequences, terms).unwrap()
+    shared.submit(sequences, terms, false).unwrap()
 }
 
 fn logit(ticket: Ticket) -> Result<f32, Failure> {

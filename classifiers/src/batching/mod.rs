@@ -45,7 +45,7 @@ mod worker;
 
 pub use batch::{Logits, Runner, Sequence};
 pub use config::BatchingConfig;
-pub use engine::{Engine, EngineLoad, StartError};
+pub use engine::{Engine, EngineLoad, Pass, StartError};
 pub use observer::{BatchSeen, Observer, WorkerEvent};
 pub use ticket::Ticket;
 pub use worker::BoxError;

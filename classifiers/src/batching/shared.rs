@@ -74,8 +74,14 @@ impl Shared {
         self: &Arc<Self>,
         sequences: Vec<Sequence>,
         terms: Terms,
+        is_checked: bool,
     ) -> Result<Ticket, Shed> {
-        let (order, slots) = self.order(sequences, terms);
+        let (sequences, slots) = self.keyed(sequences, terms.tenant);
+        let order = Order {
+            terms,
+            is_checked,
+            sequences,
+        };
         let reply = Arc::new(Reply::new(order.sequences.len(), self.config.n_labels));
         let admitted = self.admit(order, &reply);
         let ids = match admitted {
@@ -128,19 +134,18 @@ impl Shared {
 
     /// Keys every sequence, and finds those that are the same: each once, and for each sequence
     /// which of them it is. The list is empty when all are different.
-    fn order(&self, sequences: Vec<Sequence>, terms: Terms) -> (Order, Vec<usize>) {
+    fn keyed(&self, sequences: Vec<Sequence>, tenant: u64) -> (Vec<(Key, Sequence)>, Vec<usize>) {
         let n_sequences = sequences.len();
         let mut keyed = Vec::with_capacity(n_sequences);
         if n_sequences == 1 {
-            let key = |sequence| (self.key(terms.tenant, &sequence), sequence);
+            let key = |sequence| (self.key(tenant, &sequence), sequence);
             keyed.extend(sequences.into_iter().map(key));
-            let sequences = keyed;
-            return (Order { terms, sequences }, Vec::new());
+            return (keyed, Vec::new());
         }
         let mut slot_of = FxHashMap::default();
         let mut slots = Vec::with_capacity(n_sequences);
         for sequence in sequences {
-            let key = self.key(terms.tenant, &sequence);
+            let key = self.key(tenant, &sequence);
             let slot = *slot_of.entry(key).or_insert(keyed.len());
             if slot == keyed.len() {
                 keyed.push((key, sequence));
@@ -150,8 +155,7 @@ impl Shared {
         if keyed.len() == n_sequences {
             slots.clear();
         }
-        let sequences = keyed;
-        (Order { terms, sequences }, slots)
+        (keyed, slots)
     }
 
     fn key(&self, tenant: u64, sequence: &Sequence) -> Key {

@@ -6,7 +6,7 @@ use super::read::{ReadWindow, read};
 use super::runner::ModelRunner;
 use super::scale::{Harmless, ModelScale, ScaleError};
 use crate::batching::{
-    BatchingConfig, Engine, EngineLoad, Observer, Runner, Sequence, StartError, Ticket,
+    BatchingConfig, Engine, EngineLoad, Observer, Pass, Runner, Sequence, StartError, Ticket,
 };
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
@@ -193,20 +193,18 @@ impl NeuralClassifier {
         &self,
         texts: Vec<String>,
         only_first: bool,
-        tenant: u64,
-        deadline: Deadline,
+        pass: Pass,
     ) -> Result<Vec<Prediction>, Failure> {
         let core = Arc::clone(&self.core);
         let n_bytes: usize = texts.iter().map(String::len).sum();
-        let order = move || core.order(&texts, only_first, tenant, deadline);
         let (n_windows, ticket) = if n_bytes <= INLINE_RAW_BYTES {
-            order()?
+            core.order(&texts, only_first, pass)?
         } else {
             let (sender, receiver) = oneshot::channel();
             let reading = move || {
                 // Nobody waits any more: then nobody misses it.
                 if !sender.is_closed() {
-                    drop(sender.send(order()));
+                    drop(sender.send(core.order(&texts, only_first, pass.aged())));
                 }
             };
             let offered = self.reader.offer(Box::new(reading));
@@ -226,11 +224,12 @@ impl NeuralClassifier {
         Ok(predictions.collect())
     }
 
-    /// Whether the engine would take one more text now; to be asked before a text is read.
+    /// Whether the engine would take one more text now, for [`Self::predict`]; to be asked before a
+    /// text is read.
     ///
     /// # Errors
     /// [`Shed`], which is counted.
-    pub fn check(&self, tenant: u64, deadline: Deadline) -> Result<(), Shed> {
+    pub fn check(&self, tenant: u64, deadline: Deadline) -> Result<Pass, Shed> {
         self.core.engine.check(Class::Prompt, tenant, deadline)
     }
 
@@ -322,13 +321,12 @@ impl Core {
         &self,
         texts: &[String],
         only_first: bool,
-        tenant: u64,
-        deadline: Deadline,
+        pass: Pass,
     ) -> Result<(Vec<usize>, Ticket), Failure> {
         let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
         let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
         for text in texts {
-            if is_late(deadline) {
+            if is_late(pass.deadline()) {
                 return Err(Shed::Late.into());
             }
             let first = sequences.len();
@@ -342,9 +340,7 @@ impl Core {
             }
             n_windows.push(sequences.len() - first);
         }
-        let ticket = self
-            .engine
-            .submit(sequences, Class::Prompt, tenant, deadline)?;
+        let ticket = self.engine.submit_checked(sequences, pass)?;
         Ok((n_windows, ticket))
     }
 

@@ -160,8 +160,9 @@ async fn a_late_job_is_shed_and_a_dropped_one_leaves_nothing_behind() {
 async fn predictions_are_the_models_own_labels() {
     let dir = copy_of("bert-single", "{}");
     let neural = start(dir.path()).unwrap();
+    let pass = || neural.check(1, soon()).unwrap();
     let texts = vec!["how do I bake bread".to_owned(), String::new()];
-    let predicted = neural.predict(texts, false, 1, soon()).await.unwrap();
+    let predicted = neural.predict(texts, false, pass()).await.unwrap();
     assert_eq!(predicted.len(), 2);
     for prediction in predicted {
         let sum: f32 = prediction.shares.iter().sum();
@@ -169,11 +170,8 @@ async fn predictions_are_the_models_own_labels() {
         assert_eq!(prediction.logits.len(), 3);
     }
     let long = vec!["bread ".repeat(3000)];
-    let whole = neural
-        .predict(long.clone(), false, 1, soon())
-        .await
-        .unwrap();
-    let first = neural.predict(long, true, 1, soon()).await.unwrap();
+    let whole = neural.predict(long.clone(), false, pass()).await.unwrap();
+    let first = neural.predict(long, true, pass()).await.unwrap();
     assert!(
         whole[0]
             .logits

@@ -201,6 +201,28 @@ impl Queue {
         Ok(())
     }
 
+    /// [`Self::offer`] of what was found to be in time a moment ago, by [`Self::check`]: it is not
+    /// turned away for what came in between, as long as it is no more than a turn.
+    ///
+    /// # Errors
+    /// As [`Self::offer`].
+    pub fn offer_checked(
+        &mut self,
+        terms: Terms,
+        parts: &[(ItemId, usize)],
+        pace: Pace,
+        now: Instant,
+    ) -> Result<(), Shed> {
+        let n_tokens: usize = parts.iter().map(|(_, n_tokens)| n_tokens).sum();
+        let pace = Pace {
+            tokens_per_second: pace
+                .tokens_per_second
+                .filter(|_| self.limits.turn_tokens < n_tokens),
+            ..pace
+        };
+        self.offer(terms, parts, pace, now)
+    }
+
     /// Whether so much would be let in.
     ///
     /// # Errors

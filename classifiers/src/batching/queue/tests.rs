@@ -456,3 +456,23 @@ fn only_what_is_short_and_as_urgent_may_interrupt() {
     assert_eq!(take(69, Class::Prompt), [30]);
     assert_eq!(take(69, Class::Prompt), [0; 0], "what is left is bulk");
 }
+
+#[test]
+fn what_passed_the_door_a_moment_ago_is_not_late_unless_it_is_long() {
+    let mut watched = Watched::new(LIMITS);
+    let soon = watched.now + Duration::from_millis(500);
+    let pace = Pace {
+        tokens_per_second: Some(1000.0),
+        running_tokens: 0,
+        batch_tokens: 10,
+    };
+    let terms = terms(Class::Prompt, 0, soon);
+    watched.offer(terms, &[1000]).unwrap();
+    let (queue, now) = (&mut watched.queue, watched.now);
+    let part = |n_tokens| [(ItemId(1), n_tokens)];
+    let late = Err(Shed::Late);
+    assert_eq!(queue.offer(terms, &part(256), pace, now), late);
+    assert_eq!(queue.offer_checked(terms, &part(257), pace, now), late);
+    assert_eq!(queue.offer_checked(terms, &part(256), pace, soon), late);
+    assert_eq!(queue.offer_checked(terms, &part(256), pace, now), Ok(()));
+}
