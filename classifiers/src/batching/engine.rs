@@ -59,6 +59,10 @@ impl Pass {
         self.terms.deadline
     }
 
+    const fn take(self) -> (Terms, bool) {
+        (self.terms, self.is_fresh)
+    }
+
     /// For what has to wait before it can be submitted: it is then asked again whether it is late.
     #[must_use]
     pub fn aged(self) -> Self {
@@ -177,7 +181,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::submit`].
     pub fn submit_checked(&self, sequences: Vec<Sequence>, pass: Pass) -> Result<Ticket, Shed> {
-        let Pass { terms, is_fresh } = pass;
+        let (terms, is_fresh) = pass.take();
         self.shared.submit(sequences, terms, is_fresh)
     }
 

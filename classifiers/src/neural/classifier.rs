@@ -148,7 +148,7 @@ impl NeuralClassifier {
             scale,
         });
         let reader = Worker::start("portcullis-reader", QUEUE_JOBS, |reading: Reading| {
-            reading()
+            reading();
         });
         Ok(Self {
             core,
