@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Sample:
     """When a request was due, what its answer took from then and from when it was sent."""
 
@@ -86,42 +86,110 @@ async def closed_loop(port, requests, n_connections, seconds):
     return samples
 
 
+class Lane(asyncio.Protocol):
+    """A keep-alive connection of the open loop, without a task or a future for each request.
+
+    The load runs on the server's cores, so what it takes is missing there.
+    """
+
+    def __init__(self, loop):
+        self.loop, self.buffer, self.asked, self.closed = loop, b"", None, False
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def connection_lost(self, _error):
+        self.closed = True
+        if self.asked and not self.loop.ended.done():
+            error = ConnectionError("the server closed the connection")
+            self.loop.ended.set_exception(error)
+
+    def ask(self, number, due):
+        self.asked = (number, due, time.perf_counter())
+        self.transport.write(self.loop.requests[number])
+
+    def data_received(self, chunk):
+        self.buffer = buffer = self.buffer + chunk if self.buffer else chunk
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        at = buffer.find(b"content-length: ", 0, end) + 16
+        length = int(buffer[at : buffer.index(b"\r", at)])
+        if len(buffer) < end + 4 + length:
+            return
+        self.buffer = b""
+        self.loop.answered(self, int(buffer[9:12]))
+
+
+class OpenLoop:
+    """What is due, what is in flight, and what was answered."""
+
+    def __init__(self, port, requests, max_lanes):
+        self.port, self.requests, self.samples = port, requests, []
+        self.idle, self.waiting = [], collections.deque()
+        self.lanes, self.n_free, self.connecting = [], max_lanes, set()
+        self.n_asked, self.is_over = 0, False
+        self.ended = asyncio.get_running_loop().create_future()
+        self.start = time.perf_counter()
+
+    def ask(self, number, due):
+        self.n_asked += 1
+        while self.idle and self.idle[-1].closed:
+            self.idle.pop()
+            self.n_free += 1
+        if self.idle:
+            self.idle.pop().ask(number, due)
+        elif self.n_free:
+            self.n_free -= 1
+            task = asyncio.create_task(self.connect(number, due))
+            self.connecting.add(task)
+            task.add_done_callback(self.connecting.discard)
+        else:
+            self.waiting.append((number, due))
+
+    async def connect(self, number, due):
+        running = asyncio.get_running_loop()
+        _, lane = await running.create_connection(lambda: Lane(self), "127.0.0.1", self.port)
+        self.lanes.append(lane)
+        lane.ask(number, due)
+
+    def answered(self, lane, status):
+        number, due, sent = lane.asked
+        done = time.perf_counter()
+        self.samples.append(Sample(number, due, done - self.start - due, done - sent, status))
+        lane.asked = None
+        if self.waiting:
+            lane.ask(*self.waiting.popleft())
+        else:
+            self.idle.append(lane)
+        self.end()
+
+    def end(self):
+        if self.is_over and len(self.samples) == self.n_asked and not self.ended.done():
+            self.ended.set_result(None)
+
+
 async def open_loop(port, requests, rate, seconds, max_connections=2048):
     """Requests fall due at random moments (Poisson, seeded) whether or not others were answered.
 
     Time runs from the moment a request was due. Past `max_connections` in flight a request waits
     for a connection, which its time shows.
     """
-    draw, samples = random.Random(7), []
-    idle, tasks = collections.deque(), set()
-    room = asyncio.Semaphore(max_connections)
-    start = time.perf_counter()
-
-    async def one(due, number):
-        async with room:
-            while idle and idle[-1].closed:
-                idle.pop()
-            connection = idle.pop() if idle else await connect(port)
-            sent = time.perf_counter()
-            status, _ = await connection.ask(requests[number])
-            idle.append(connection)
-        done = time.perf_counter()
-        samples.append(Sample(number, due, done - start - due, done - sent, status))
-
+    draw, loop = random.Random(7), OpenLoop(port, requests, max_connections)
     due, number = draw.expovariate(rate), 0
     while due < seconds:
-        ahead = start + due - time.perf_counter()
+        ahead = loop.start + due - time.perf_counter()
         # A sleep ends up to a millisecond late; what fell due meanwhile is sent together.
         await asyncio.sleep(max(0.0, ahead))
-        while due < min(seconds, time.perf_counter() - start):
-            task = asyncio.create_task(one(due, number % len(requests)))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+        while due < min(seconds, time.perf_counter() - loop.start):
+            loop.ask(number % len(requests), due)
             due, number = due + draw.expovariate(rate), number + 1
-    await asyncio.gather(*tasks)
-    for connection in idle:
-        connection.transport.close()
-    return samples
+    loop.is_over = True
+    loop.end()
+    await loop.ended
+    for lane in loop.lanes:
+        lane.transport.close()
+    return loop.samples
 
 
 async def each(port, requests, n_connections):
