@@ -247,8 +247,8 @@ impl Desk {
         self.hand_out(post, &taken, now)
     }
 
-    /// Gives a worker that is busy with a long text what may go before it: short work that nobody
-    /// else is free for. All of it together is at most as long as what it interrupts, and there is
+    /// Gives a worker that is busy with a long text what may go before it: work that nobody else is
+    /// free for, a batch or half as long as the text at the most. All of it together is at most as long as what it interrupts, and there is
     /// time left for both.
     pub(super) fn take_short(&mut self, post: PostIdx, now: Instant) -> Step {
         if 0 < self.crew.n_idle() || self.queue.n_items() == 0 {
@@ -259,7 +259,7 @@ impl Desk {
         let Some(hand) = self.crew.only_hand(post) else {
             return Step::default();
         };
-        let budget = budget.min(hand.allowance);
+        let budget = budget.max(hand.n_tokens / 2).min(hand.allowance);
         let left = hand.deadline.saturating_duration_since(now);
         let needed = (LONG_TIMES * hand.n_tokens + budget) as f64;
         if rate.is_some_and(|rate| left.as_secs_f64() * rate < needed) {
