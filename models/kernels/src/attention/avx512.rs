@@ -11,7 +11,8 @@
 
 use super::{Job, Qkv, Scratch};
 use crate::activation::avx512::exp2;
-use crate::matrix::avx512::{dot, share};
+use crate::matrix::avx512::dot;
+use crate::matrix::share;
 use crate::rows::avx512::{bits, lanes};
 use std::arch::x86_64::*;
 

@@ -5,7 +5,7 @@
     reason = "tiles of registers are walked by row and vector, several at once"
 )]
 
-use super::{Matrix, Out};
+use super::{Matrix, Out, share};
 use crate::activation::{Activation, avx512 as vector};
 use crate::rows::avx512::{bits, lanes};
 use crate::rows::{Format, Rows};
@@ -64,12 +64,6 @@ fn product<const FORMAT: u8>(
             row += n_rows;
         }
     }
-}
-
-/// Rows of one of `tiles` tiles that share `rows` as evenly as can be.
-#[inline(always)]
-pub(crate) const fn share(rows: usize, tiles: usize, tile: usize) -> usize {
-    rows / tiles + (tile < rows % tiles) as usize
 }
 
 /// `ROWS` rows of `words` words each, times a panel.

@@ -175,6 +175,13 @@ impl Matrix {
     }
 }
 
+/// Rows of one of `tiles` tiles that share `rows` as evenly as can be.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) const fn share(rows: usize, tiles: usize, tile: usize) -> usize {
+    rows / tiles + (tile < rows % tiles) as usize
+}
+
 /// Puts one output's weights into words; gives their scale and scaled sum.
 fn words_of(format: Format, row: &[f32], words: &mut [u32]) -> (f32, f32) {
     words.fill(0);
