@@ -86,13 +86,22 @@ pub fn attend(
     };
     match (isa.kind(), qkv) {
         #[cfg(target_arch = "x86_64")]
-        (Kind::Avx512, _) if heads.dim.is_multiple_of(32) => {
-            // SAFETY: the kind exists only where its features were found.
-            unsafe { avx512::attend(&job, qkv, scratch, out) }
+        (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, Qkv::F32(of))
+            if heads.dim.is_multiple_of(avx512::PANEL) =>
+        {
+            // SAFETY: the kinds exist only where their features were found.
+            unsafe { avx512::attend_f32(&job, of, scratch, out) }
         }
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the kind exists only where its features were found.
-        (Kind::Avx2, Qkv::F32(of)) => unsafe { avx2::attend(&job, of, scratch, out) },
+        (Kind::Avx512, Qkv::Bf16(of)) if heads.dim.is_multiple_of(avx512::PANEL) => {
+            // SAFETY: the kind exists only where its features were found.
+            unsafe { avx512::attend_bf16(&job, of, scratch, out) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Qkv::F32(of)) => {
+            // SAFETY: the kinds exist only where AVX2 was found.
+            unsafe { avx2::attend(&job, of, scratch, out) }
+        }
         _ => scalar::attend(&job, qkv, scratch, out),
     }
 }

@@ -38,6 +38,22 @@ pub fn peak(isa: Isa) -> Option<Peak> {
             int8: rate(|| unsafe { avx512::int8() }),
         }),
         #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Vnni => Some(Peak {
+            // SAFETY: the kind exists only where its features were found.
+            f32: rate(|| unsafe { avx512::f32() }),
+            bf16: 0.0,
+            // SAFETY: as above.
+            int8: rate(|| unsafe { avx512::int8() }),
+        }),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Base => Some(Peak {
+            // SAFETY: the kind exists only where its features were found.
+            f32: rate(|| unsafe { avx512::f32() }),
+            bf16: 0.0,
+            // SAFETY: as above.
+            int8: rate(|| unsafe { avx512::int16() }),
+        }),
+        #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => Some(Peak {
             // SAFETY: the kind exists only where its features were found.
             f32: rate(|| unsafe { avx2::f32() }),

@@ -111,10 +111,14 @@ impl Rows {
             (Kind::Avx512, Format::Bf16) => unsafe { avx512::bf16(self, x) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx512, Format::U8) => unsafe { avx512::quantise(self, x) },
+            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, Format::U8) => unsafe {
+                avx512::quantise(self, x);
+            },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx2, Format::I16) => unsafe { avx2::quantise(self, x) },
+            // SAFETY: the kinds exist only where AVX2 was found.
+            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Format::I16) => unsafe {
+                avx2::quantise(self, x)
+            },
             (_, Format::Bf16) => scalar::bf16(self, x),
             (_, Format::U8 | Format::I16) => scalar::quantise(self, x),
         }
