@@ -50,6 +50,19 @@ pub struct Scratch {
     scores: Aligned<f32>,
 }
 
+/// Whether heads of this width run in bf16; elsewhere they run faster in f32. The reference has
+/// both.
+#[must_use]
+pub fn has_bf16(isa: Isa, dim: usize) -> bool {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => dim.is_multiple_of(avx512::PANEL),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2 => false,
+        Kind::Scalar => true,
+    }
+}
+
 /// For each of the tokens `queries` of the sequence `tokens`, the mean of the sequence's values
 /// weighted by the softmax of its scores; to `out`, `[queries, heads, dim]`.
 ///
