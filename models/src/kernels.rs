@@ -18,10 +18,11 @@ impl Kernels {
     /// vectors on other processors too.
     #[must_use]
     pub fn fastest() -> Self {
-        match Isa::detect() {
-            Isa::SCALAR => Self::Candle,
-            isa => Self::Own(isa),
+        let isa = Isa::detect();
+        if isa == Isa::SCALAR {
+            return Self::Candle;
         }
+        Self::Own(isa)
     }
 
     /// All of this machine.

@@ -4,11 +4,6 @@
 //! are transposed once per head into groups of 16, `[word of dim][key]`; values are laid out as
 //! `[32 numbers of dim][word of keys][number]`.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "tiles of registers are walked by row and vector, several at once"
-)]
-
 use super::{Job, Scratch};
 use crate::activation::avx512::exp2;
 use crate::matrix::avx512::{dot_bf16, dot_f32};

@@ -43,6 +43,10 @@ impl Qkv<'_> {
 
 /// Memory for keys, values and scores, grown to the longest sequence seen.
 #[derive(Debug, Default)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "the reference needs scores alone")
+)]
 pub struct Scratch {
     keys: Aligned<u32>,
     keys_f32: Aligned<f32>,
@@ -53,6 +57,10 @@ pub struct Scratch {
 /// Whether heads of this width run in bf16; elsewhere they run faster in f32. The reference has
 /// both.
 #[must_use]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "the reference takes any width")
+)]
 pub fn has_bf16(isa: Isa, dim: usize) -> bool {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]

@@ -3,11 +3,6 @@
 //! Only the innermost loop needs more than the common part of AVX-512; it is there once for each
 //! format, compiled for what that format needs.
 
-#![expect(
-    clippy::needless_range_loop,
-    reason = "tiles of registers are walked by row and vector, several at once"
-)]
-
 use super::{Matrix, Out, share};
 use crate::activation::{Activation, avx512 as vector};
 use crate::rows::avx512::lanes;

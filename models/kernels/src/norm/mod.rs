@@ -9,7 +9,9 @@ mod scalar;
 mod tests;
 
 use crate::aligned::Aligned;
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 use crate::rows::{Format, Rows};
 
 /// Shifts a row to mean 0 and variance 1, then scales by `gamma` and adds `beta`.

@@ -9,7 +9,9 @@ pub(crate) mod scalar;
 mod tests;
 
 use crate::aligned::{Aligned, as_f32, as_f32_mut, as_u8, as_u16, as_u16_mut};
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 
 /// What a word of 32 bits holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,7 @@ impl Rows {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kinds exist only where AVX2 was found.
             (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Format::I16) => unsafe {
-                avx2::quantise(self, x)
+                avx2::quantise(self, x);
             },
             (_, Format::Bf16) => scalar::bf16(self, x),
             (_, Format::U8 | Format::I16) => scalar::quantise(self, x),
