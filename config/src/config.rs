@@ -370,7 +370,7 @@ pub struct Encoder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u32", range(min = 1, max = 1024))]
     pub workers: Option<u32>,
-    /// Kernels to use; the fastest of this machine.
+    /// What runs it; the fastest of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Kernels")]
     pub kernels: Option<Kernels>,
@@ -396,16 +396,22 @@ pub enum Precision {
     Int8,
 }
 
-/// An instruction set to use, where the processor has it.
+/// What to run encoders on, where the processor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kernels {
     /// AVX-512 with VNNI and BF16.
     Avx512,
-    /// AVX2 with FMA.
+    /// AVX-512 with VNNI: bf16 runs as f32.
+    Avx512Vnni,
+    /// AVX-512 with neither: bf16 runs as f32, int8 in 16 bits.
+    Avx512Base,
+    /// AVX2 with FMA: bf16 runs as f32, int8 in 16 bits.
     Avx2,
     /// Plain Rust: for comparing, not for serving.
     Scalar,
+    /// candle, in f32 only: what processors without any of the others use.
+    Candle,
 }
 
 impl Default for Config {

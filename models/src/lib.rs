@@ -36,6 +36,7 @@ pub mod encoder;
 mod error;
 mod fallback;
 mod fast;
+mod kernels;
 mod model;
 mod tokenizer;
 mod worker;
@@ -45,6 +46,7 @@ pub use batch::Batch;
 pub use directory::Sidecar;
 pub use encoder::Precision;
 pub use error::LoadError;
+pub use kernels::{Kernels, KernelsError};
 pub use model::{Facts, LoadOptions, Model, Route};
 #[cfg(feature = "mimalloc")]
 pub use portcullis_kernels::memory;

@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::directory::{Directory, Sidecar};
 use crate::encoder::{Encoder, Precision, Weights};
 use crate::fallback::{Fallback, Sizes};
-use crate::{LoadError, Tokenizer, Worker, fast};
-use portcullis_kernels::Isa;
+use crate::{Kernels, LoadError, Tokenizer, Worker, fast};
+use portcullis_kernels::{self as kernels, Format, Isa, Matrix};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub struct LoadOptions {
     /// What the large products run in. Without it: bf16 where the instruction set multiplies it
     /// natively, else f32; f32 on the fallback.
     pub precision: Option<Precision>,
-    /// Kernels to use. Without it: the fastest of this machine.
-    pub isa: Option<Isa>,
+    /// What encoders of the BERT family run on. Without it: the fastest of this machine.
+    pub kernels: Option<Kernels>,
 }
 
 /// A classifier, ready to run. Immutable; shared by workers.
@@ -53,7 +53,7 @@ pub struct Facts {
     pub vocab_size: usize,
     /// Longest sequence that can be run, special tokens included.
     pub max_tokens: usize,
-    /// What the large products run in; on AVX2, which has no bf16, f32 stands in for it.
+    /// What the large products run in: f32 where bf16 was asked for and the kernels have none.
     pub precision: Precision,
     /// What runs it, and why.
     pub route: Route,
@@ -104,7 +104,7 @@ impl Model {
         let tensors = &directory.tensors;
         let weights = fast::weights(architecture, task, &config, tensors, labels.len())?;
         let (runner, sizes, precision, route) = match weights {
-            Some(weights) => on_kernels(weights, options),
+            Some(weights) => bert(architecture, &config, weights, options)?,
             None => on_candle(architecture, &config, &directory, labels.len(), options)?,
         };
 
@@ -195,28 +195,72 @@ impl fmt::Debug for Model {
 
 type Chosen = (Runner, Sizes, Precision, Route);
 
-fn on_kernels(weights: Weights, options: &LoadOptions) -> Chosen {
-    let isa = options.isa.unwrap_or_else(Isa::detect);
-    let precision = options.precision.unwrap_or_else(|| default_precision(isa));
-    let layers = weights.layers.len();
+fn bert(
+    architecture: Architecture,
+    config: &Config,
+    weights: Weights,
+    options: &LoadOptions,
+) -> Result<Chosen, LoadError> {
+    let reason = match options.kernels {
+        Some(Kernels::Own(isa)) => return Ok(on_kernels(weights, isa, options.precision)),
+        Some(Kernels::Candle) => "it was asked for",
+        None => match Kernels::fastest() {
+            Kernels::Own(isa) => return Ok(on_kernels(weights, isa, options.precision)),
+            Kernels::Candle => "this processor has none of our kernels",
+        },
+    };
+    in_f32(architecture, options)?;
+    let sizes = sizes(&weights);
+    let runner = Runner::Candle(Fallback::of_bert(config, weights, sizes)?);
+    Ok((runner, sizes, Precision::F32, Route::Candle { reason }))
+}
+
+fn on_kernels(weights: Weights, isa: Isa, precision: Option<Precision>) -> Chosen {
+    let precision = precision_on(isa, precision);
+    let sizes = sizes(&weights);
     let encoder = Encoder::new(weights, precision, isa);
-    let geometry = encoder.geometry();
     let sizes = Sizes {
-        vocab_size: geometry.vocab_size,
-        hidden: geometry.hidden,
-        layers,
-        heads: geometry.heads,
-        max_tokens: geometry.max_positions - geometry.position_offset,
         weight_bytes: encoder.weight_bytes(),
+        ..sizes
     };
     let runner = Runner::Fast(Box::new(encoder));
     (runner, sizes, precision, Route::Fast { isa })
 }
 
-fn default_precision(isa: Isa) -> Precision {
-    match isa.name() {
-        "avx512" => Precision::Bf16,
-        _ => Precision::F32,
+/// Of the weights in f32.
+fn sizes(weights: &Weights) -> Sizes {
+    let geometry = weights.geometry;
+    Sizes {
+        vocab_size: geometry.vocab_size,
+        hidden: geometry.hidden,
+        layers: weights.layers.len(),
+        heads: geometry.heads,
+        max_tokens: geometry.max_positions - geometry.position_offset,
+        weight_bytes: 4 * weights.n_numbers(),
+    }
+}
+
+/// bf16 costs almost no accuracy, so it is taken where it is fast. Kernels without it would run
+/// f32 under its name.
+fn precision_on(isa: Isa, asked: Option<Precision>) -> Precision {
+    let has_bf16 = Matrix::format_of(isa, kernels::Precision::Bf16) == Format::Bf16;
+    match asked {
+        None if has_bf16 && isa != Isa::SCALAR => Precision::Bf16,
+        None => Precision::F32,
+        Some(Precision::Bf16) if !has_bf16 => Precision::F32,
+        Some(precision) => precision,
+    }
+}
+
+/// candle has no other precision here.
+fn in_f32(architecture: Architecture, options: &LoadOptions) -> Result<(), LoadError> {
+    match options.precision {
+        Some(precision @ (Precision::Bf16 | Precision::Int8)) => Err(LoadError::Precision {
+            architecture: architecture.name(),
+            precision,
+            mend: "leave the precision out, or ask for f32",
+        }),
+        Some(Precision::F32) | None => Ok(()),
     }
 }
 
@@ -227,13 +271,7 @@ fn on_candle(
     n_labels: usize,
     options: &LoadOptions,
 ) -> Result<Chosen, LoadError> {
-    if let Some(precision @ (Precision::Bf16 | Precision::Int8)) = options.precision {
-        return Err(LoadError::Precision {
-            architecture: architecture.name(),
-            precision,
-            mend: "leave the precision out, or ask for f32",
-        });
-    }
+    in_f32(architecture, options)?;
     let fallback = Fallback::load(architecture, config, &directory.tensors, n_labels)?;
     let reason = match architecture {
         Architecture::DebertaV2 => "DeBERTa's disentangled attention has no kernel here",

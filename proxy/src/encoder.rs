@@ -3,7 +3,7 @@
 use portcullis_classifiers::batching::Observer;
 use portcullis_classifiers::neural::{NeuralClassifier, NeuralConfig, NeuralError};
 use portcullis_config::{Encoder, Kernels, Precision};
-use portcullis_models::{Isa, LoadError, LoadOptions, Model};
+use portcullis_models::{LoadError, LoadOptions, Model};
 use std::sync::Arc;
 
 /// Why the encoder cannot be used.
@@ -42,7 +42,7 @@ pub(crate) fn start(
 fn options(rules: &Encoder) -> Result<LoadOptions, EncoderError> {
     Ok(LoadOptions {
         precision: rules.precision.map(precision),
-        isa: rules.kernels.map(isa).transpose()?,
+        kernels: rules.kernels.map(kernels).transpose()?,
     })
 }
 
@@ -54,12 +54,14 @@ pub(crate) const fn precision(named: Precision) -> portcullis_models::Precision 
     }
 }
 
-fn isa(named: Kernels) -> Result<Isa, EncoderError> {
+fn kernels(named: Kernels) -> Result<portcullis_models::Kernels, EncoderError> {
     let name = match named {
         Kernels::Avx512 => "avx512",
+        Kernels::Avx512Vnni => "avx512_vnni",
+        Kernels::Avx512Base => "avx512_base",
         Kernels::Avx2 => "avx2",
         Kernels::Scalar => "scalar",
+        Kernels::Candle => "candle",
     };
-    let available = Isa::available().find(|isa| isa.name() == name);
-    available.ok_or(EncoderError::Kernels(name))
+    name.parse().map_err(|_| EncoderError::Kernels(name))
 }

@@ -12,8 +12,15 @@ pub struct Isa(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
+    /// With VNNI and BF16.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// With VNNI; bf16 has no kernels.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// With neither; 8-bit numbers are multiplied in 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Base,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Scalar,
@@ -21,7 +28,13 @@ pub(crate) enum Kind {
 
 /// From the fastest to the reference.
 #[cfg(target_arch = "x86_64")]
-const ORDER: [Kind; 3] = [Kind::Avx512, Kind::Avx2, Kind::Scalar];
+const ORDER: [Kind; 5] = [
+    Kind::Avx512,
+    Kind::Avx512Vnni,
+    Kind::Avx512Base,
+    Kind::Avx2,
+    Kind::Scalar,
+];
 #[cfg(not(target_arch = "x86_64"))]
 const ORDER: [Kind; 1] = [Kind::Scalar];
 
@@ -30,12 +43,19 @@ impl Kind {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
-                is_x86_feature_detected!("avx512f")
+                Self::Avx512Vnni.is_available() && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                Self::Avx512Base.is_available() && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Base => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vnni")
-                    && is_x86_feature_detected!("avx512bf16")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -47,6 +67,10 @@ impl Kind {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => "avx512_vnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Base => "avx512_base",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
             Self::Scalar => "scalar",
@@ -69,7 +93,8 @@ impl Isa {
         ORDER.into_iter().filter(|k| k.is_available()).map(Self)
     }
 
-    /// `avx512` (with VNNI and BF16), `avx2` (with FMA) or `scalar`.
+    /// `avx512` (with VNNI and BF16), `avx512_vnni` (without BF16), `avx512_base` (with neither),
+    /// `avx2` (with FMA) or `scalar`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name()

@@ -130,6 +130,36 @@ pub struct Weights {
     pub head: Head,
 }
 
+impl Weights {
+    /// Numbers in all its arrays.
+    pub(crate) fn n_numbers(&self) -> usize {
+        let linear = |linear: &Linear| linear.weight.len() + linear.bias.len();
+        let norm = |norm: &LayerNorm| norm.gamma.len() + norm.beta.len();
+        let layer = |layer: &Layer| {
+            let (attention_norm, output_norm) = (&layer.attention_norm, &layer.output_norm);
+            [&layer.query, &layer.key, &layer.value, &layer.output]
+                .map(linear)
+                .iter()
+                .sum::<usize>()
+                + linear(&layer.up)
+                + linear(&layer.down)
+                + norm(attention_norm)
+                + norm(output_norm)
+        };
+        let head = match &self.head {
+            Head::First {
+                dense, classifier, ..
+            } => linear(dense) + linear(classifier),
+            Head::Token { classifier } => linear(classifier),
+        };
+        self.word_embeddings.len()
+            + self.position_embeddings.len()
+            + norm(&self.embedding_norm)
+            + self.layers.iter().map(layer).sum::<usize>()
+            + head
+    }
+}
+
 /// What weights and activations of the large products are held in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -185,8 +215,8 @@ impl Encoder {
     /// Packs weights; takes a moment for each million of them.
     ///
     /// The large products run in `precision`; attention in bf16, save for f32, which is f32
-    /// throughout; norms, softmax and the head in f32. AVX2 has no bf16: there f32 stands in for
-    /// it. Embeddings are kept as `precision` says, 8-bit ones with a scale per row.
+    /// throughout; norms, softmax and the head in f32. Without BF16 in the processor f32 stands in
+    /// for it. Embeddings are kept as `precision` says, 8-bit ones with a scale per row.
     ///
     /// # Panics
     /// When arrays are not as long as the geometry says.

@@ -3,7 +3,7 @@
 use super::calibrate::{self, Reach};
 use super::embedding::Embedding;
 use super::{Activation, Encoder, Geometry, Head, Layer, LayerNorm, Linear, Precision, Weights};
-use portcullis_kernels::{self as kernels, Format, Isa, Matrix, Norm};
+use portcullis_kernels::{self as kernels, Isa, Matrix, Norm};
 
 /// One layer; queries, keys and values are one product.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ pub(super) fn encoder(weights: Weights, precision: Precision, isa: Isa) -> Encod
         head: pack.head(&head),
         activation: geometry.activation.into(),
         attends_in_bf16: precision != Precision::F32
-            && Matrix::format_of(isa, kernels::Precision::Bf16) == Format::Bf16,
+            && kernels::attention::has_bf16(isa, geometry.hidden / geometry.heads),
     }
 }
 

@@ -1,10 +1,12 @@
-//! The slower way, through candle: architectures that the fast path does not run.
+//! The slower way, through candle: architectures that the fast path does not run, and all of them
+//! on processors that it has no kernels for.
 //!
 //! Sequences run one at a time, in f32, so a result never depends on what else is in the batch.
 //! Bodies are candle's; heads are ours, since candle's are not those of Hugging Face (its
 //! ModernBERT returns probabilities, its DeBERTa knows fewer activations). Every tensor is looked
 //! up by our own list first, so that what is missing or misshapen is named here.
 
+mod bert;
 mod deberta;
 mod modernbert;
 
@@ -12,7 +14,7 @@ use crate::LoadError;
 use crate::architecture::Architecture;
 use crate::config::Config;
 use crate::directory::{Scope, Tensors};
-use crate::encoder::Activation;
+use crate::encoder::{Activation, Weights};
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ pub(crate) struct Fallback {
 }
 
 enum Body {
+    Bert(Box<bert::Bert>),
     Deberta(Box<deberta::Deberta>),
     ModernBert(Box<modernbert::ModernBert>),
 }
@@ -65,14 +68,25 @@ impl Fallback {
         Ok(Self { body, sizes })
     }
 
-    /// Logits of one sequence, `[n_labels]`.
+    /// Takes over the weights of an architecture that the fast path could run.
+    pub(crate) fn of_bert(
+        config: &Config,
+        weights: Weights,
+        sizes: Sizes,
+    ) -> std::result::Result<Self, LoadError> {
+        let body = Body::Bert(Box::new(bert::Bert::new(config, weights)?));
+        Ok(Self { body, sizes })
+    }
+
+    /// Logits of one sequence, `[n_labels]`, or of each of its tokens, `[n_tokens, n_labels]`.
     pub(crate) fn forward(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let ids = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?; // [1, n_tokens]
         let logits = match &self.body {
+            Body::Bert(model) => model.forward(&ids),
             Body::Deberta(model) => model.forward(&ids),
             Body::ModernBert(model) => model.forward(&ids),
-        }?; // [1, n_labels]
-        logits.squeeze(0)?.to_vec1()
+        }?;
+        logits.flatten_all()?.to_vec1()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::fixture::{CANDLE, Case, FAST, all, in_f32, model, path, reference};
 use portcullis_kernels::{Isa, Team};
 use portcullis_models::{
-    Batch, Facts, Kind, LoadOptions, Model, Precision, Route, RunError, Worker,
+    Batch, Facts, Kernels, Kind, LoadOptions, Model, Precision, Route, RunError, Worker,
 };
 use std::sync::Arc;
 
@@ -71,14 +71,56 @@ fn logits_in_f32_are_those_of_hugging_face() {
 }
 
 #[test]
-fn every_instruction_set_of_this_machine_gives_the_same_logits() {
-    for isa in Isa::available() {
+fn all_kernels_of_this_machine_and_candle_give_the_same_logits() {
+    for kernels in Kernels::available() {
         let options = LoadOptions {
-            isa: Some(isa),
+            kernels: Some(kernels),
             ..in_f32()
         };
         FAST.into_iter()
             .for_each(|name| check_singles(name, options, |_| F32));
+    }
+}
+
+#[test]
+fn candle_runs_batches_of_the_family_as_it_runs_their_members() {
+    for name in FAST {
+        let options = LoadOptions {
+            kernels: Some(Kernels::Candle),
+            ..in_f32()
+        };
+        let model = Arc::new(Model::load(&path(name), &options).unwrap());
+        let ours = self::model(name);
+        let facts = |model: &Model| Facts {
+            route: Route::Candle { reason: "" },
+            weight_bytes: 0,
+            ..model.info().clone()
+        };
+        assert_eq!(facts(&model), facts(&ours), "{name}");
+        assert_eq!(
+            model.info().route.to_string(),
+            "candle, since it was asked for"
+        );
+        let cases = reference(name).padded;
+        let off = furthest(&run(&mut model.worker(), &batch(&cases)), &expected(&cases));
+        assert!(off <= F32, "{name}: {off}");
+    }
+}
+
+#[test]
+fn kernels_without_bf16_run_f32_and_say_so() {
+    for isa in Isa::available() {
+        let options = LoadOptions {
+            precision: Some(Precision::Bf16),
+            kernels: Some(Kernels::Own(isa)),
+        };
+        let has_bf16 = ["avx512", "scalar"].contains(&isa.name());
+        let expected = match has_bf16 {
+            true => Precision::Bf16,
+            false => Precision::F32,
+        };
+        let model = Model::load(&path("bert-single"), &options).unwrap();
+        assert_eq!(model.info().precision, expected, "{isa}");
     }
 }
 
@@ -88,7 +130,7 @@ fn lower_precisions_stay_near() {
         for (precision, share) in [(Precision::Bf16, BF16), (Precision::Int8, INT8)] {
             let options = LoadOptions {
                 precision: Some(precision),
-                isa: Some(isa),
+                kernels: Some(Kernels::Own(isa)),
             };
             for name in FAST {
                 check_singles(name, options, |logits| share * spread(logits));
@@ -120,7 +162,7 @@ fn a_batch_equals_its_members_one_by_one_in_any_order() {
         for precision in precisions {
             let options = LoadOptions {
                 precision: Some(precision),
-                isa: None,
+                kernels: None,
             };
             let model = Arc::new(Model::load(&path(name), &options).unwrap());
             let mut worker = model.worker();

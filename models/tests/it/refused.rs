@@ -1,7 +1,7 @@
 //! Directories that cannot be run faithfully, each refused with the file, the thing and the mend.
 
 use crate::fixture::{Altered, Tensors, path};
-use portcullis_models::{LoadError, LoadOptions, Model, Precision};
+use portcullis_models::{Kernels, LoadError, LoadOptions, Model, Precision};
 use safetensors::Dtype;
 use serde_json::{Value, json};
 
@@ -537,11 +537,15 @@ fn portcullis_json_is_wrong() {
 
 #[test]
 fn a_precision_is_not_to_be_had() {
-    for name in ["deberta-v3", "modernbert-cls"] {
+    for (name, kernels) in [
+        ("deberta-v3", None),
+        ("modernbert-cls", None),
+        ("bert-single", Some(Kernels::Candle)),
+    ] {
         for precision in [Precision::Bf16, Precision::Int8] {
             let options = LoadOptions {
                 precision: Some(precision),
-                isa: None,
+                kernels,
             };
             let refused = Model::load(&path(name), &options);
             assert!(matches!(refused, Err(LoadError::Precision { .. })));

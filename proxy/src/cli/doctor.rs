@@ -2,7 +2,7 @@
 
 use super::{ConfigArgs, Exit, chain, embedded};
 use portcullis_config::{Config, Overrides, RecordSink};
-use portcullis_models::{Isa, peak};
+use portcullis_models::{Kernels, peak};
 use portcullis_policy::Engine;
 use portcullis_text::Surface;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -66,16 +66,23 @@ fn processor() -> Found {
     ))
 }
 
-/// The instruction sets that encoders can use, and what one core does at most with the best.
+/// What encoders can run on, and what one core does at most with the best.
 fn kernels() -> Found {
-    let names: Vec<&str> = Isa::available().map(Isa::name).collect();
-    let best = Isa::detect();
-    let most = peak(best).map_or_else(String::new, |peak| {
-        let giga = |rate: f64| rate / 1e9;
+    let names: Vec<&str> = Kernels::available().map(Kernels::name).collect();
+    let best = Kernels::fastest();
+    let most = match best {
+        Kernels::Own(isa) => peak(isa),
+        Kernels::Candle => None,
+    };
+    let most = most.map_or_else(String::new, |peak| {
+        let giga = |rate: f64| format!("{:.0}", rate / 1e9);
+        let bf16 = match peak.bf16 {
+            0.0 => "no".to_owned(),
+            rate => giga(rate),
+        };
         format!(
-            "; one core: {:.0} f32, {:.0} bf16, {:.0} int8 billion operations a second",
+            "; one core: {} f32, {bf16} bf16, {} int8 billion operations a second",
             giga(peak.f32),
-            giga(peak.bf16),
             giga(peak.int8)
         )
     });

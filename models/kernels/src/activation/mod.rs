@@ -1,9 +1,9 @@
 //! Element-wise functions, as the end of a product applies them.
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod lanes;
+pub(crate) mod avx512;
 pub(crate) mod scalar;
 
 /// An element-wise function.

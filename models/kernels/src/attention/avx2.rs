@@ -1,123 +1,250 @@
-//! Four queries by 16 keys, then by 16 numbers of the values, in f32.
+//! Tiles of up to 6 queries by 16 keys, then by 16 numbers of the values, in f32.
 //!
-//! Keys are transposed once per head into groups of 16, `[number][key]`; values are read where
-//! they lie.
+//! Keys are transposed once per head into groups of 16, `[number][key]`; values are laid out as
+//! `[16 numbers of dim][key][number]`, the last 16 padded with zeros.
+
+#![expect(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are walked by row and vector, several at once"
+)]
 
 use super::{Job, Scratch};
-use crate::activation::lanes::exp2;
-use std::array::from_fn;
+use crate::activation::avx2::exp2;
+use crate::aligned::{as_f32, as_f32_mut};
+use crate::matrix::share;
+use crate::rows::avx2::{LANES, load, numbers, store};
+use std::arch::x86_64::*;
 
-const LANES: usize = 16;
-const QUERIES: usize = 4;
+const QUERIES: usize = 6;
+/// Keys, or numbers of the values, side by side in a tile.
+const GROUP: usize = 16;
+/// Below any score; its power is 0.
+const FAR: f32 = -1e30;
+
+/// One head of one sequence.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    /// From the sequence's first row on.
+    qkv: &'a [f32],
+    n_keys: usize,
+    dim: usize,
+    /// Numbers from one token's row to the next.
+    stride: usize,
+    /// Scores from one query to the next.
+    padded: usize,
+    /// Where the head's queries, keys and values begin in a row.
+    parts: [usize; 3],
+}
+
+impl<'a> Head<'a> {
+    fn row(&self, token: usize, part: usize) -> &'a [f32] {
+        &self.qkv[token * self.stride + self.parts[part]..][..self.dim]
+    }
+}
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn attend(job: &Job, qkv: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
     let (dim, hidden) = (job.heads.dim, job.heads.count * job.heads.dim);
-    let n_keys = job.tokens.len();
-    let padded = n_keys.next_multiple_of(LANES);
+    let padded = job.tokens.len().next_multiple_of(GROUP);
     scratch.keys_f32.grow(padded * dim);
+    scratch
+        .values
+        .grow(job.tokens.len() * dim.next_multiple_of(GROUP));
     scratch.scores.grow(QUERIES * padded);
-    let row = |token: usize, part: usize, head: usize| {
-        &qkv[token * 3 * hidden + part * hidden + head * dim..][..dim]
-    };
     for head in 0..job.heads.count {
-        transpose(job, |token| row(token, 1, head), &mut scratch.keys_f32);
-        let keys = &scratch.keys_f32[..padded * dim];
-        for first in job.queries.clone().step_by(QUERIES) {
-            let n = QUERIES.min(job.queries.end - first);
-            // Beyond the last query the first is asked again; nobody reads what it gives.
-            let q = from_fn(|r| row(if r < n { first + r } else { first }, 0, head));
-            scores_of(q, keys, padded, &mut scratch.scores);
-            for r in 0..n {
-                let scores = &mut scratch.scores[r * padded..(r + 1) * padded];
-                let share = 1.0 / weights(scores, n_keys);
-                let at = (first + r - job.queries.start) * hidden + head * dim;
-                let out = &mut out[at..at + dim];
-                let values = job.tokens.clone().map(|token| row(token, 2, head));
-                weighted(&scores[..n_keys], &values, share, out);
+        let head = Head {
+            qkv: &qkv[job.tokens.start * 3 * hidden..],
+            n_keys: job.tokens.len(),
+            dim,
+            stride: 3 * hidden,
+            padded,
+            parts: [0, 1, 2].map(|part| part * hidden + head * dim),
+        };
+        keys(head, &mut scratch.keys_f32);
+        values(head, &mut scratch.values);
+        let tiles = job.queries.len().div_ceil(QUERIES);
+        let mut done = 0;
+        for tile in 0..tiles {
+            let n_rows = share(job.queries.len(), tiles, tile);
+            let first = job.queries.start - job.tokens.start + done;
+            let out = &mut out[done * hidden..(done + n_rows) * hidden];
+            match n_rows {
+                1 => queries::<1>(head, first, scratch, (out, hidden)),
+                2 => queries::<2>(head, first, scratch, (out, hidden)),
+                3 => queries::<3>(head, first, scratch, (out, hidden)),
+                4 => queries::<4>(head, first, scratch, (out, hidden)),
+                5 => queries::<5>(head, first, scratch, (out, hidden)),
+                _ => queries::<6>(head, first, scratch, (out, hidden)),
             }
+            done += n_rows;
         }
     }
 }
 
 /// Keys beyond the last are 0.
-#[inline(always)]
-fn transpose<'a>(job: &Job, key: impl Fn(usize) -> &'a [f32], to: &mut [f32]) {
-    let dim = job.heads.dim;
-    for (group, to) in to.chunks_mut(LANES * dim).enumerate() {
-        for lane in 0..LANES {
-            let token = job.tokens.start + group * LANES + lane;
-            let key = (token < job.tokens.end).then(|| key(token));
-            for d in 0..dim {
-                if let Some(to) = to.get_mut(d * LANES + lane) {
-                    *to = key.map_or(0.0, |key| key[d]);
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn keys(head: Head<'_>, to: &mut [f32]) {
+    for (group, to) in to[..head.padded * head.dim]
+        .chunks_exact_mut(GROUP * head.dim)
+        .enumerate()
+    {
+        for half in 0..2 {
+            let first = group * GROUP + half * LANES;
+            let mut rows: [&[f32]; LANES] = [&[]; LANES];
+            for (r, row) in rows.iter_mut().enumerate() {
+                if first + r < head.n_keys {
+                    *row = head.row(first + r, 1);
+                }
+            }
+            for at in (0..head.dim).step_by(LANES) {
+                let square = transpose(rows.map(|row| load(row, at, 0.0)));
+                for (d, v) in (at..head.dim).zip(square) {
+                    store(&mut to[d * GROUP + half * LANES..][..LANES], 0, v);
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn scores_of(q: [&[f32]; QUERIES], keys: &[f32], padded: usize, scores: &mut [f32]) {
-    let dim = q[0].len();
-    for (group, keys) in keys.chunks_exact(LANES * dim).enumerate() {
-        let mut sum = [[0.0_f32; LANES]; QUERIES];
-        for (d, key) in keys.as_chunks::<LANES>().0.iter().enumerate() {
-            for r in 0..QUERIES {
-                let q = q[r][d];
-                sum[r] = from_fn(|l| q.mul_add(key[l], sum[r][l]));
+/// 8 rows of 8 numbers.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn transpose(r: [__m256; LANES]) -> [__m256; LANES] {
+    let mut a = r;
+    for i in 0..4 {
+        a[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    let mut b = a;
+    for i in 0..2 {
+        b[4 * i] = _mm256_shuffle_ps::<0x44>(a[4 * i], a[4 * i + 2]);
+        b[4 * i + 1] = _mm256_shuffle_ps::<0xee>(a[4 * i], a[4 * i + 2]);
+        b[4 * i + 2] = _mm256_shuffle_ps::<0x44>(a[4 * i + 1], a[4 * i + 3]);
+        b[4 * i + 3] = _mm256_shuffle_ps::<0xee>(a[4 * i + 1], a[4 * i + 3]);
+    }
+    // `b[4 i + j]` holds columns `j` and `4 + j` of the rows `4 i..4 i + 4`.
+    let mut t = b;
+    for j in 0..4 {
+        t[j] = _mm256_permute2f128_ps::<0x20>(b[j], b[4 + j]);
+        t[4 + j] = _mm256_permute2f128_ps::<0x31>(b[j], b[4 + j]);
+    }
+    t
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn values(head: Head<'_>, to: &mut [u32]) {
+    for (panel, to) in to
+        .chunks_exact_mut(head.n_keys * GROUP)
+        .take(head.dim.div_ceil(GROUP))
+        .enumerate()
+    {
+        for (key, to) in to.chunks_exact_mut(GROUP).enumerate() {
+            let row = head.row(key, 2);
+            let to = as_f32_mut(to);
+            for l in 0..2 {
+                store(to, l * LANES, load(row, panel * GROUP + l * LANES, 0.0));
             }
         }
-        for (r, sum) in sum.iter().enumerate() {
-            scores[r * padded + group * LANES..][..LANES].copy_from_slice(sum);
+    }
+}
+
+/// Up to 6 queries of one head, from the sequence's `first` on: scores, weights, weighted values.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn queries<const ROWS: usize>(
+    head: Head<'_>,
+    first: usize,
+    scratch: &mut Scratch,
+    (out, hidden): (&mut [f32], usize),
+) {
+    let mut q: [&[f32]; ROWS] = [&[]; ROWS];
+    for (r, q) in q.iter_mut().enumerate() {
+        *q = head.row(first + r, 0);
+    }
+    let scores = &mut scratch.scores;
+    for (group, keys) in scratch.keys_f32[..head.padded * head.dim]
+        .chunks_exact(GROUP * head.dim)
+        .enumerate()
+    {
+        let scores = &mut scores[group * GROUP..];
+        tile(q, keys, [1.0; ROWS], (scores, head.padded, GROUP));
+    }
+    let mut share = [0.0; ROWS];
+    for (r, share) in share.iter_mut().enumerate() {
+        let scores = &mut scores[r * head.padded..(r + 1) * head.padded];
+        *share = 1.0 / weights(scores, head.n_keys);
+    }
+    let mut w: [&[f32]; ROWS] = [&[]; ROWS];
+    for (r, w) in w.iter_mut().enumerate() {
+        *w = &scores[r * head.padded..][..head.n_keys];
+    }
+    let panels = as_f32(&scratch.values).chunks_exact(head.n_keys * GROUP);
+    for (panel, values) in panels.take(head.dim.div_ceil(GROUP)).enumerate() {
+        let out = &mut out[head.parts[0] + panel * GROUP..];
+        let len = GROUP.min(head.dim - panel * GROUP);
+        tile(w, values, share, (out, hidden, len));
+    }
+}
+
+/// Each of `x`, times a panel of 16 numbers for each of its own, times its share; the first `len`
+/// of them go to `out`, a row of it each.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn tile<const ROWS: usize>(
+    x: [&[f32]; ROWS],
+    panel: &[f32],
+    share: [f32; ROWS],
+    (out, stride, len): (&mut [f32], usize, usize),
+) {
+    let n = panel.len() / GROUP;
+    assert!(x.iter().all(|x| x.len() == n));
+    let panel = panel.as_ptr();
+    let mut sum = [[_mm256_setzero_ps(); 2]; ROWS];
+    for k in 0..n {
+        // SAFETY: `k < n`, so these 8 numbers lie within the panel.
+        let low = unsafe { _mm256_loadu_ps(panel.add(k * GROUP)) };
+        // SAFETY: as above.
+        let high = unsafe { _mm256_loadu_ps(panel.add(k * GROUP + LANES)) };
+        for r in 0..ROWS {
+            // SAFETY: each row was checked to hold `n` numbers.
+            let v = _mm256_set1_ps(unsafe { *x[r].as_ptr().add(k) });
+            sum[r] = [
+                _mm256_fmadd_ps(v, low, sum[r][0]),
+                _mm256_fmadd_ps(v, high, sum[r][1]),
+            ];
+        }
+    }
+    for r in 0..ROWS {
+        let (out, share) = (&mut out[r * stride..][..len], _mm256_set1_ps(share[r]));
+        for l in 0..2 {
+            store(out, l * LANES, _mm256_mul_ps(sum[r][l], share));
         }
     }
 }
 
 /// Turns scores into weights relative to the largest, and gives their sum.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
 fn weights(scores: &mut [f32], n_keys: usize) -> f32 {
-    scores[n_keys..].fill(-1e30);
-    let (chunks, _) = scores.as_chunks_mut::<LANES>();
-    let mut most = [-1e30_f32; LANES];
-    for scores in chunks.iter() {
-        most = from_fn(|l| {
-            if most[l] < scores[l] {
-                scores[l]
-            } else {
-                most[l]
-            }
-        });
-    }
-    let most = most.iter().fold(-1e30_f32, |a, &b| a.max(b));
-    let mut total = [0.0_f32; LANES];
-    for scores in chunks {
-        *scores = from_fn(|l| exp2(scores[l] - most));
-        total = from_fn(|l| total[l] + scores[l]);
-    }
-    total.iter().sum()
-}
-
-/// The values' sum by weights, times `share`.
-#[inline(always)]
-fn weighted<'a>(
-    weights: &[f32],
-    values: &(impl Iterator<Item = &'a [f32]> + Clone),
-    share: f32,
-    out: &mut [f32],
-) {
-    let (chunks, tail) = out.as_chunks_mut::<LANES>();
-    let n_chunked = chunks.len() * LANES;
-    for (chunk, out) in chunks.iter_mut().enumerate() {
-        let mut sum = [0.0_f32; LANES];
-        for (weight, value) in weights.iter().zip(values.clone()) {
-            let value = &value[chunk * LANES..(chunk + 1) * LANES];
-            sum = from_fn(|l| weight.mul_add(value[l], sum[l]));
+    scores[n_keys..].fill(FAR);
+    let mut most = [_mm256_set1_ps(FAR); 2];
+    for at in (0..scores.len()).step_by(GROUP) {
+        for l in 0..2 {
+            most[l] = _mm256_max_ps(most[l], load(scores, at + l * LANES, FAR));
         }
-        *out = sum.map(|sum| sum * share);
     }
-    for (place, out) in tail.iter_mut().enumerate() {
-        let pairs = weights.iter().zip(values.clone());
-        *out = pairs.map(|(w, v)| w * v[n_chunked + place]).sum::<f32>() * share;
+    let most = numbers(_mm256_max_ps(most[0], most[1]));
+    let most = _mm256_set1_ps(most.into_iter().fold(FAR, f32::max));
+    let mut total = [_mm256_setzero_ps(); 2];
+    for at in (0..scores.len()).step_by(GROUP) {
+        for l in 0..2 {
+            let below = _mm256_sub_ps(load(scores, at + l * LANES, FAR), most);
+            let weight = exp2(below);
+            total[l] = _mm256_add_ps(total[l], weight);
+            store(scores, at + l * LANES, weight);
+        }
     }
+    numbers(_mm256_add_ps(total[0], total[1])).iter().sum()
 }

@@ -43,11 +43,32 @@ impl Qkv<'_> {
 
 /// Memory for keys, values and scores, grown to the longest sequence seen.
 #[derive(Debug, Default)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "the reference needs scores alone")
+)]
 pub struct Scratch {
     keys: Aligned<u32>,
     keys_f32: Aligned<f32>,
     values: Aligned<u32>,
     scores: Aligned<f32>,
+}
+
+/// Whether heads of this width run in bf16; elsewhere they run faster in f32. The reference has
+/// both.
+#[must_use]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "the reference takes any width")
+)]
+pub fn has_bf16(isa: Isa, dim: usize) -> bool {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => dim.is_multiple_of(avx512::PANEL),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2 => false,
+        Kind::Scalar => true,
+    }
 }
 
 /// For each of the tokens `queries` of the sequence `tokens`, the mean of the sequence's values
@@ -86,13 +107,22 @@ pub fn attend(
     };
     match (isa.kind(), qkv) {
         #[cfg(target_arch = "x86_64")]
-        (Kind::Avx512, _) if heads.dim.is_multiple_of(32) => {
-            // SAFETY: the kind exists only where its features were found.
-            unsafe { avx512::attend(&job, qkv, scratch, out) }
+        (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, Qkv::F32(of))
+            if heads.dim.is_multiple_of(avx512::PANEL) =>
+        {
+            // SAFETY: the kinds exist only where their features were found.
+            unsafe { avx512::attend_f32(&job, of, scratch, out) }
         }
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the kind exists only where its features were found.
-        (Kind::Avx2, Qkv::F32(of)) => unsafe { avx2::attend(&job, of, scratch, out) },
+        (Kind::Avx512, Qkv::Bf16(of)) if heads.dim.is_multiple_of(avx512::PANEL) => {
+            // SAFETY: the kind exists only where its features were found.
+            unsafe { avx512::attend_bf16(&job, of, scratch, out) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Qkv::F32(of)) => {
+            // SAFETY: the kinds exist only where AVX2 was found.
+            unsafe { avx2::attend(&job, of, scratch, out) }
+        }
         _ => scalar::attend(&job, qkv, scratch, out),
     }
 }

@@ -8,12 +8,13 @@
     reason = "tiles of registers are walked by row and vector, several at once"
 )]
 
-use super::{Matrix, Out};
-use crate::activation::{Activation, lanes};
+use super::{Matrix, Out, share};
+use crate::activation::{Activation, avx2 as vector};
 use crate::bf16_from_f32;
+use crate::rows::avx2::{LANES, load, numbers, store};
 use crate::rows::{Format, Rows};
 use std::arch::x86_64::*;
-use std::array::from_fn;
+use std::ops::Range;
 
 const PANEL: usize = 16;
 const TILE_ROWS: usize = 6;
@@ -40,8 +41,9 @@ fn product<const I16: bool>(
     let words = rows.stride();
     let mut sums = Sums([[0.0; PANEL]; TILE_ROWS]);
     for (panel, weights) in matrix.panels.chunks_exact(PANEL * words).enumerate() {
-        for row in (0..rows.len).step_by(TILE_ROWS) {
-            let n_rows = TILE_ROWS.min(rows.len - row);
+        let mut row = 0;
+        for tile in 0..rows.len.div_ceil(TILE_ROWS) {
+            let n_rows = share(rows.len, rows.len.div_ceil(TILE_ROWS), tile);
             let x = &rows.words[row * words..(row + n_rows) * words];
             match n_rows {
                 1 => tile_of::<I16, 1>(x, words, weights, &mut sums),
@@ -51,13 +53,15 @@ fn product<const I16: bool>(
                 5 => tile_of::<I16, 5>(x, words, weights, &mut sums),
                 _ => tile_of::<I16, 6>(x, words, weights, &mut sums),
             }
-            for (r, sums) in sums.0[..n_rows].iter().enumerate() {
-                let scales = (rows.scale[row + r], rows.zero[row + r]);
-                let y = finish::<I16>(matrix, panel, sums, scales, activation);
-                let start = (row + r) * matrix.n_out + panel * PANEL;
-                let len = PANEL.min(matrix.n_out - panel * PANEL);
-                write(&mut out, start, &y[..len]);
-            }
+            let place = Place {
+                matrix,
+                rows,
+                panel,
+                row,
+                n_rows,
+            };
+            finish::<I16>(&place, &sums, activation, &mut out);
+            row += n_rows;
         }
     }
 }
@@ -109,42 +113,78 @@ fn dot<const I16: bool>(sum: __m256i, x: __m256i, w: __m256i) -> __m256i {
     ))
 }
 
+/// Where a tile's sums belong.
+struct Place<'a> {
+    matrix: &'a Matrix,
+    rows: &'a Rows,
+    panel: usize,
+    row: usize,
+    n_rows: usize,
+}
+
+/// Scales the sums, adds the bias, applies `activation` and writes to `out`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn finish<const I16: bool>(
-    matrix: &Matrix,
-    panel: usize,
-    sums: &[f32; PANEL],
-    (x_scale, x_zero): (f32, f32),
+    place: &Place<'_>,
+    sums: &Sums,
     activation: Activation,
-) -> [f32; PANEL] {
-    let outputs = panel * PANEL..(panel + 1) * PANEL;
-    let (bias, scale) = (
-        &matrix.bias[outputs.clone()],
-        &matrix.scale[outputs.clone()],
-    );
-    let sum = &matrix.sum[outputs];
-    let mut y = from_fn(|l| {
-        if !I16 {
-            return sums[l] + bias[l];
+    out: &mut Out<'_>,
+) {
+    let Place {
+        matrix,
+        rows,
+        panel,
+        row,
+        n_rows,
+    } = *place;
+    let first = panel * PANEL;
+    let per_output = |of: &[f32]| [load(of, first, 0.0), load(of, first + LANES, 0.0)];
+    let bias = per_output(&matrix.bias);
+    let (scale, sum) = (per_output(&matrix.scale), per_output(&matrix.sum));
+    for (r, sums) in sums.0[..n_rows].iter().enumerate() {
+        let x_scale = _mm256_set1_ps(rows.scale[row + r]);
+        let x_zero = _mm256_set1_ps(rows.zero[row + r]);
+        let mut y = [_mm256_setzero_ps(); 2];
+        for l in 0..2 {
+            let s = load(sums, LANES * l, 0.0);
+            y[l] = if I16 {
+                let steps = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_castps_si256(s)), scale[l]);
+                _mm256_fmadd_ps(x_scale, _mm256_fnmadd_ps(x_zero, sum[l], steps), bias[l])
+            } else {
+                _mm256_add_ps(s, bias[l])
+            };
         }
-        let steps = sums[l].to_bits().cast_signed() as f32 * scale[l];
-        x_scale.mul_add(sum[l].mul_add(-x_zero, steps), bias[l])
-    });
-    lanes::apply(activation, &mut y);
-    y
+        y = if I16 {
+            vector::apply::<false>(activation, y)
+        } else {
+            vector::apply::<true>(activation, y)
+        };
+        let start = (row + r) * matrix.n_out + first;
+        write(out, start..start + PANEL.min(matrix.n_out - first), y);
+    }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn write(out: &mut Out<'_>, start: usize, y: &[f32]) {
-    let at = start..start + y.len();
+fn write(out: &mut Out<'_>, at: Range<usize>, y: [__m256; 2]) {
     match out {
-        Out::Store(out) => out[at].copy_from_slice(y),
-        Out::Add(out) => out[at].iter_mut().zip(y).for_each(|(out, y)| *out += y),
+        Out::Store(out) => {
+            let out = &mut out[at];
+            store(out, 0, y[0]);
+            store(out, LANES, y[1]);
+        }
+        Out::Add(out) => {
+            let out = &mut out[at];
+            for (l, y) in y.into_iter().enumerate() {
+                let sum = _mm256_add_ps(load(out, LANES * l, 0.0), y);
+                store(out, LANES * l, sum);
+            }
+        }
         Out::Bf16(out) => {
+            let y = numbers(y[0]).into_iter().chain(numbers(y[1]));
             for (out, y) in out[at].iter_mut().zip(y) {
-                *out = bf16_from_f32(*y);
+                *out = bf16_from_f32(y);
             }
         }
     }

@@ -68,7 +68,7 @@ pub struct Matrix {
 const fn panel_width(kind: Kind) -> usize {
     match kind {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => 64,
+        Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base => 64,
         _ => 16,
     }
 }
@@ -112,15 +112,16 @@ impl Matrix {
 
     /// What rows have to be held in for a product with such a matrix.
     ///
-    /// Only AVX-512 and the reference multiply bf16; elsewhere f32 stands in.
+    /// Only AVX-512 with BF16 and the reference multiply bf16; elsewhere f32 stands in. Without
+    /// VNNI 8-bit numbers are multiplied in 16 bits, which gives the same sums.
     #[must_use]
     pub fn format_of(isa: Isa, precision: Precision) -> Format {
         match (precision, isa.kind()) {
             (Precision::F32, _) => Format::F32,
             #[cfg(target_arch = "x86_64")]
-            (Precision::Bf16, Kind::Avx2) => Format::F32,
+            (Precision::Bf16, Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2) => Format::F32,
             #[cfg(target_arch = "x86_64")]
-            (Precision::Int8, Kind::Avx2) => Format::I16,
+            (Precision::Int8, Kind::Avx512Base | Kind::Avx2) => Format::I16,
             (Precision::Bf16, _) => Format::Bf16,
             (Precision::Int8, _) => Format::U8,
         }
@@ -163,16 +164,24 @@ impl Matrix {
         );
         match self.isa.kind() {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kind exists only where its features were found.
-            Kind::Avx512 => unsafe { avx512::apply(self, rows, activation, out) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kind exists only where its features were found.
-            Kind::Avx2 if matches!(self.format, Format::F32 | Format::I16) => unsafe {
-                avx2::apply(self, rows, activation, out);
+            // SAFETY: the kinds exist only where their features were found, and `format_of` gave
+            // a format that the kind has.
+            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base => unsafe {
+                avx512::apply(self, rows, activation, out);
             },
-            _ => scalar::apply(self, rows, activation, out),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Kind::Avx2 => unsafe { avx2::apply(self, rows, activation, out) },
+            Kind::Scalar => scalar::apply(self, rows, activation, out),
         }
     }
+}
+
+/// Rows of one of `tiles` tiles that share `rows` as evenly as can be.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) const fn share(rows: usize, tiles: usize, tile: usize) -> usize {
+    rows / tiles + (tile < rows % tiles) as usize
 }
 
 /// Puts one output's weights into words; gives their scale and scaled sum.

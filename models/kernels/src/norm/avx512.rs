@@ -1,8 +1,8 @@
 //! 16 numbers at a time, in four sums.
 
 use super::Norm;
-use crate::rows::Rows;
 use crate::rows::avx512::{lanes, quantise_row};
+use crate::rows::{Format, Rows, avx2};
 use std::arch::x86_64::*;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
@@ -19,8 +19,11 @@ pub(super) fn norm(norm: &Norm, x: &mut [f32], mut quantised: Option<&mut Rows>)
             rows.spare.grow(width);
             finish::<true>(norm, row, (mean, scale), &mut rows.spare);
             let words = rows.stride() * place..rows.stride() * (place + 1);
-            (rows.scale[place], rows.zero[place]) =
-                quantise_row(&rows.spare[..width], &mut rows.words[words]);
+            let (x, words) = (&rows.spare[..width], &mut rows.words[words]);
+            (rows.scale[place], rows.zero[place]) = match rows.format {
+                Format::U8 => quantise_row(x, words),
+                _ => avx2::quantise_row(x, words),
+            };
         } else {
             finish::<false>(norm, row, (mean, scale), &mut []);
         }

@@ -9,7 +9,9 @@ mod scalar;
 mod tests;
 
 use crate::aligned::Aligned;
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 use crate::rows::{Format, Rows};
 
 /// Shifts a row to mean 0 and variance 1, then scales by `gamma` and adds `beta`.
@@ -80,7 +82,9 @@ impl Norm {
         match (isa.kind(), format) {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx512, None | Some(Format::U8)) => unsafe { avx512::norm(self, x, quantised) },
+            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, _) => unsafe {
+                avx512::norm(self, x, quantised);
+            },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
             (Kind::Avx2, None | Some(Format::I16)) => unsafe { avx2::norm(self, x, quantised) },

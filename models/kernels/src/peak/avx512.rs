@@ -1,6 +1,6 @@
 //! Twelve sums at once, so that none waits for itself.
 
-use crate::matrix::avx512::dot;
+use crate::matrix::avx512::{dot_bf16, dot_f32, dot_i16, dot_u8};
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
@@ -8,15 +8,15 @@ const SUMS: usize = 12;
 const TURNS: u64 = 50_000;
 
 macro_rules! burst {
-    ($name:ident, $kind:literal, $per_lane:literal) => {
+    ($name:ident, $dot:ident, $features:tt, $per_lane:literal) => {
         /// Gives the operations done.
-        #[target_feature(enable = "avx512f,avx512vnni,avx512bf16")]
+        #[target_feature(enable = $features)]
         pub(super) fn $name() -> u64 {
             let x = black_box(_mm512_setzero_si512());
             let mut sum = [x; SUMS];
             for _ in 0..TURNS {
                 for sum in &mut sum {
-                    *sum = dot::<$kind>(*sum, x, x);
+                    *sum = $dot(*sum, *sum, x);
                 }
                 sum = keep(sum);
             }
@@ -25,9 +25,11 @@ macro_rules! burst {
         }
     };
 }
-burst!(f32, 0, 2);
-burst!(bf16, 1, 4);
-burst!(int8, 2, 8);
+burst!(f32, dot_f32, "avx512f", 2);
+burst!(bf16, dot_bf16, "avx512f,avx512bf16", 4);
+burst!(int8, dot_u8, "avx512f,avx512vnni", 8);
+// As the products here do it without VNNI: 16-bit pairs, then an addition.
+burst!(int16, dot_i16, "avx512f,avx512bw", 4);
 
 /// Hides the sums from the optimiser, which would else see that they stay what they are.
 #[inline]

@@ -6,6 +6,7 @@ mod avx2;
 mod avx512;
 
 use crate::isa::{Isa, Kind};
+#[cfg(target_arch = "x86_64")]
 use std::time::{Duration, Instant};
 
 /// Operations per second of one core, a multiply-add being two, by what it multiplies.
@@ -20,6 +21,7 @@ pub struct Peak {
 }
 
 /// How long each kind is measured.
+#[cfg(target_arch = "x86_64")]
 const SPAN: Duration = Duration::from_millis(8);
 
 /// Measures by multiply-adds that never leave registers; takes about 25 ms of one core.
@@ -38,6 +40,22 @@ pub fn peak(isa: Isa) -> Option<Peak> {
             int8: rate(|| unsafe { avx512::int8() }),
         }),
         #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Vnni => Some(Peak {
+            // SAFETY: the kind exists only where its features were found.
+            f32: rate(|| unsafe { avx512::f32() }),
+            bf16: 0.0,
+            // SAFETY: as above.
+            int8: rate(|| unsafe { avx512::int8() }),
+        }),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512Base => Some(Peak {
+            // SAFETY: the kind exists only where its features were found.
+            f32: rate(|| unsafe { avx512::f32() }),
+            bf16: 0.0,
+            // SAFETY: as above.
+            int8: rate(|| unsafe { avx512::int16() }),
+        }),
+        #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => Some(Peak {
             // SAFETY: the kind exists only where its features were found.
             f32: rate(|| unsafe { avx2::f32() }),
@@ -50,6 +68,7 @@ pub fn peak(isa: Isa) -> Option<Peak> {
 }
 
 /// The best rate of `burst`, which gives the operations it did, over [`SPAN`].
+#[cfg(target_arch = "x86_64")]
 fn rate(burst: impl Fn() -> u64) -> f64 {
     let begin = Instant::now();
     let mut best = 0.0_f64;

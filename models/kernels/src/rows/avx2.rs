@@ -1,8 +1,11 @@
-//! 16 numbers at a time to 16 bits each.
+//! 8 numbers at a time to 16 bits each.
 
 use super::{Rows, steps};
 use crate::aligned::as_u16_mut;
-use std::array::from_fn;
+use std::arch::x86_64::*;
+
+/// Numbers in a vector.
+pub(crate) const LANES: usize = 8;
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn quantise(rows: &mut Rows, x: &[f32]) {
@@ -14,33 +17,104 @@ pub(super) fn quantise(rows: &mut Rows, x: &[f32]) {
 }
 
 /// Scale and the place of 0 of one row, whose steps go to `words`.
+#[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn quantise_row(x: &[f32], words: &mut [u32]) -> (f32, f32) {
-    let (mut low, mut high, mut nan) = ([0.0_f32; 16], [0.0_f32; 16], [0.0_f32; 16]);
-    let (chunks, tail) = x.as_chunks::<16>();
-    for x in chunks {
-        low = from_fn(|l| if x[l] < low[l] { x[l] } else { low[l] });
-        high = from_fn(|l| if high[l] < x[l] { x[l] } else { high[l] });
-        // 0 times what is not finite is not a number, and stays so.
-        nan = from_fn(|l| x[l].mul_add(0.0, nan[l]));
-    }
-    let low = low.iter().chain(tail).fold(0.0_f32, |a, &x| a.min(x));
-    let high = high.iter().chain(tail).fold(0.0_f32, |a, &x| a.max(x));
-    if nan.iter().chain(tail).any(|x| !x.is_finite()) {
-        words.fill(0);
-        return (f32::NAN, 0.0);
-    }
-    let (scale, inverse, zero) = steps(low, high);
-    let step = |x: f32| (x * inverse).round_ties_even() + zero;
-    // Between 0 and 255 but for rounding, so the conversion needs no care for other numbers.
-    let halves = as_u16_mut(words);
-    let (to, to_tail) = halves.split_at_mut(16 * chunks.len());
-    for (to, x) in to.as_chunks_mut::<16>().0.iter_mut().zip(chunks) {
-        *to = from_fn(|l| step(x[l]).clamp(0.0, 255.0) as i32 as u16);
-    }
-    to_tail.fill(0);
-    for (to, x) in to_tail.iter_mut().zip(tail) {
-        *to = step(*x).clamp(0.0, 255.0) as u16;
-    }
+    let (scale, inverse, zero) = range(x);
+    write(as_u16_mut(words), x, inverse, zero);
     (scale, zero)
+}
+
+/// The vector that begins at `at`; `beyond` stands in the lanes beyond the end.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn load(x: &[f32], at: usize, beyond: f32) -> __m256 {
+    if let Some(full) = x.get(at..at + LANES) {
+        // SAFETY: the slice has 8 numbers.
+        return unsafe { _mm256_loadu_ps(full.as_ptr()) };
+    }
+    let tail = x.get(at..).unwrap_or_default();
+    let mut lanes = [beyond; LANES];
+    lanes[..tail.len()].copy_from_slice(tail);
+    // SAFETY: the array has 8 numbers.
+    unsafe { _mm256_loadu_ps(lanes.as_ptr()) }
+}
+
+/// Writes the lanes that lie within `to` from `at` on.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn store(to: &mut [f32], at: usize, v: __m256) {
+    if let Some(full) = to.get_mut(at..at + LANES) {
+        // SAFETY: the slice has 8 numbers.
+        return unsafe { _mm256_storeu_ps(full.as_mut_ptr(), v) };
+    }
+    let tail = to.get_mut(at..).unwrap_or_default();
+    let n = tail.len();
+    tail.copy_from_slice(&numbers(v)[..n]);
+}
+
+/// The lanes as an array.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn numbers(v: __m256) -> [f32; LANES] {
+    let mut lanes = [0.0; LANES];
+    // SAFETY: the array has 8 numbers.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), v) };
+    lanes
+}
+
+/// Scale, its inverse and the place of 0 for one row.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn range(x: &[f32]) -> (f32, f32, f32) {
+    let none = _mm256_setzero_ps();
+    let (mut low, mut high, mut nan) = ([none; 2], [none; 2], [none; 2]);
+    for at in (0..x.len()).step_by(2 * LANES) {
+        for l in 0..2 {
+            let v = load(x, at + l * LANES, 0.0);
+            low[l] = _mm256_min_ps(low[l], v);
+            high[l] = _mm256_max_ps(high[l], v);
+            // 0 times what is not finite is not a number, and stays so.
+            nan[l] = _mm256_fmadd_ps(v, none, nan[l]);
+        }
+    }
+    if numbers(_mm256_add_ps(nan[0], nan[1])) != [0.0; LANES] {
+        return (f32::NAN, 0.0, 0.0);
+    }
+    let low = numbers(_mm256_min_ps(low[0], low[1]));
+    let high = numbers(_mm256_max_ps(high[0], high[1]));
+    steps(
+        low.into_iter().fold(0.0, f32::min),
+        high.into_iter().fold(0.0, f32::max),
+    )
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn write(halves: &mut [u16], x: &[f32], inverse: f32, zero: f32) {
+    let (inverse, zero) = (_mm256_set1_ps(inverse), _mm256_set1_epi32(zero as i32));
+    let step = |v| {
+        // Rounds to the nearest, ties to even, as `vcvtps2dq` does by default.
+        let whole = _mm256_cvtps_epi32(_mm256_mul_ps(v, inverse));
+        let step = _mm256_max_epi32(_mm256_add_epi32(whole, zero), _mm256_setzero_si256());
+        _mm256_min_epi32(step, _mm256_set1_epi32(255))
+    };
+    for at in (0..x.len()).step_by(2 * LANES) {
+        let (low, high) = (step(load(x, at, 0.0)), step(load(x, at + LANES, 0.0)));
+        // Packs within each half of the vectors; the quarters go back to their order.
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+        if let (Some(to), true) = (halves.get_mut(at..at + 16), at + 16 <= x.len()) {
+            // SAFETY: the slice has 16 halves.
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), packed) };
+            continue;
+        }
+        let mut lanes = [0_u16; 16];
+        // SAFETY: the array has 16 halves.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), packed) };
+        let tail = &mut halves[at..];
+        let n_inside = x.len() - at;
+        // The row is padded to whole words, with zeros.
+        tail.fill(0);
+        tail[..n_inside].copy_from_slice(&lanes[..n_inside]);
+    }
 }

@@ -9,7 +9,9 @@ pub(crate) mod scalar;
 mod tests;
 
 use crate::aligned::{Aligned, as_f32, as_f32_mut, as_u8, as_u16, as_u16_mut};
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
 
 /// What a word of 32 bits holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +113,14 @@ impl Rows {
             (Kind::Avx512, Format::Bf16) => unsafe { avx512::bf16(self, x) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx512, Format::U8) => unsafe { avx512::quantise(self, x) },
+            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, Format::U8) => unsafe {
+                avx512::quantise(self, x);
+            },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx2, Format::I16) => unsafe { avx2::quantise(self, x) },
+            // SAFETY: the kinds exist only where AVX2 was found.
+            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Format::I16) => unsafe {
+                avx2::quantise(self, x);
+            },
             (_, Format::Bf16) => scalar::bf16(self, x),
             (_, Format::U8 | Format::I16) => scalar::quantise(self, x),
         }

@@ -291,7 +291,7 @@ fn eight_bits_take_a_quarter_of_the_memory() {
     let weights = weights(64, 2, 256, Activation::Gelu, false);
     let bytes = |precision| Encoder::new(weights.clone(), precision, Isa::detect()).weight_bytes();
     if Isa::detect().name() != "avx512" {
-        eprintln!("this machine has no AVX-512, where 8-bit weights take 8 bits");
+        eprintln!("this machine has no AVX-512 with VNNI and BF16, where these take 8 and 16 bits");
         return;
     }
     assert!(10 * bytes(Precision::Int8) < 4 * bytes(Precision::F32));

@@ -6,7 +6,7 @@ mod scale;
 use super::{ConfigArgs, Exit, chain, embedded};
 use clap::{Args, Subcommand, ValueEnum};
 use portcullis_config::Overrides;
-use portcullis_models::{Batch, Facts, Isa, Kind, LoadOptions, Model, Precision};
+use portcullis_models::{Batch, Facts, Kernels, Kind, LoadOptions, Model, Precision};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,9 +34,10 @@ pub(super) struct DirArgs {
     /// What its large products run in; bf16 where the processor has it, else f32.
     #[arg(long, value_enum)]
     precision: Option<Named>,
-    /// Kernels to use (`avx512`, `avx2`, `scalar`); the fastest of this machine.
+    /// What runs it (`avx512`, `avx512_vnni`, `avx512_base`, `avx2`, `scalar`, `candle`); the
+    /// fastest of this machine.
     #[arg(long)]
-    kernels: Option<Isa>,
+    kernels: Option<Kernels>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -78,7 +79,7 @@ impl DirArgs {
     fn load_as(&self, precision: Option<Precision>) -> Result<Arc<Model>, Exit> {
         let options = LoadOptions {
             precision,
-            isa: self.kernels,
+            kernels: self.kernels,
         };
         let model = Model::load(&self.dir, &options);
         model
