@@ -406,6 +406,8 @@ pub enum Kernels {
     Avx512Vnni,
     /// AVX-512 with neither: bf16 runs as f32, int8 in 16 bits.
     Avx512Base,
+    /// AVX2 with VNNI: bf16 runs as f32.
+    AvxVnni,
     /// AVX2 with FMA: bf16 runs as f32, int8 in 16 bits.
     Avx2,
     /// Plain Rust: for comparing, not for serving.

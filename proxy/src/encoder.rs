@@ -59,6 +59,7 @@ fn kernels(named: Kernels) -> Result<portcullis_models::Kernels, EncoderError> {
         Kernels::Avx512 => "avx512",
         Kernels::Avx512Vnni => "avx512_vnni",
         Kernels::Avx512Base => "avx512_base",
+        Kernels::AvxVnni => "avx_vnni",
         Kernels::Avx2 => "avx2",
         Kernels::Scalar => "scalar",
         Kernels::Candle => "candle",

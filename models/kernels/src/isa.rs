@@ -21,6 +21,9 @@ pub(crate) enum Kind {
     /// With neither; 8-bit numbers are multiplied in 16 bits.
     #[cfg(target_arch = "x86_64")]
     Avx512Base,
+    /// AVX2 with VNNI on its vectors of 256 bits, as small cores have it.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Scalar,
@@ -28,10 +31,11 @@ pub(crate) enum Kind {
 
 /// From the fastest to the reference.
 #[cfg(target_arch = "x86_64")]
-const ORDER: [Kind; 5] = [
+const ORDER: [Kind; 6] = [
     Kind::Avx512,
     Kind::Avx512Vnni,
     Kind::Avx512Base,
+    Kind::AvxVnni,
     Kind::Avx2,
     Kind::Scalar,
 ];
@@ -57,6 +61,13 @@ impl Kind {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
             }
+            // AVX-512 has the same instruction under another code, so the kernels can be tested
+            // where there is no other.
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => {
+                Self::Avx2.is_available()
+                    && (is_x86_feature_detected!("avxvnni") || Self::Avx512Vnni.is_available())
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Self::Scalar => true,
@@ -71,6 +82,8 @@ impl Kind {
             Self::Avx512Vnni => "avx512_vnni",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Base => "avx512_base",
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => "avx_vnni",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "avx2",
             Self::Scalar => "scalar",
@@ -94,7 +107,7 @@ impl Isa {
     }
 
     /// `avx512` (with VNNI and BF16), `avx512_vnni` (without BF16), `avx512_base` (with neither),
-    /// `avx2` (with FMA) or `scalar`.
+    /// `avx_vnni` (AVX2 with VNNI), `avx2` (with FMA) or `scalar`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name()

@@ -66,7 +66,7 @@ pub fn has_bf16(isa: Isa, dim: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx512 => dim.is_multiple_of(avx512::PANEL),
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2 => false,
+        Kind::Avx512Vnni | Kind::Avx512Base | Kind::AvxVnni | Kind::Avx2 => false,
         Kind::Scalar => true,
     }
 }

@@ -1,7 +1,7 @@
 //! Products with packed weights: `y = activation(x W^T + b)`, per row of `x`.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 mod scalar;
@@ -119,7 +119,9 @@ impl Matrix {
         match (precision, isa.kind()) {
             (Precision::F32, _) => Format::F32,
             #[cfg(target_arch = "x86_64")]
-            (Precision::Bf16, Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2) => Format::F32,
+            (Precision::Bf16, Kind::Avx512Vnni | Kind::Avx512Base | Kind::AvxVnni | Kind::Avx2) => {
+                Format::F32
+            }
             #[cfg(target_arch = "x86_64")]
             (Precision::Int8, Kind::Avx512Base | Kind::Avx2) => Format::I16,
             (Precision::Bf16, _) => Format::Bf16,
@@ -171,7 +173,7 @@ impl Matrix {
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Kind::Avx2 => unsafe { avx2::apply(self, rows, activation, out) },
+            Kind::AvxVnni | Kind::Avx2 => unsafe { avx2::apply(self, rows, activation, out) },
             Kind::Scalar => scalar::apply(self, rows, activation, out),
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn norm(norm: &Norm, x: &mut [f32], mut quantised: Option<&mut Rows>)
             finish::<true>(norm, row, (means, scale), &mut rows.spare);
             let words = rows.stride() * place..rows.stride() * (place + 1);
             (rows.scale[place], rows.zero[place]) =
-                quantise_row(&rows.spare[..width], &mut rows.words[words]);
+                quantise_row(rows.format, &rows.spare[..width], &mut rows.words[words]);
         } else {
             finish::<false>(norm, row, (means, scale), &mut []);
         }

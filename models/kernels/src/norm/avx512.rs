@@ -22,7 +22,7 @@ pub(super) fn norm(norm: &Norm, x: &mut [f32], mut quantised: Option<&mut Rows>)
             let (x, words) = (&rows.spare[..width], &mut rows.words[words]);
             (rows.scale[place], rows.zero[place]) = match rows.format {
                 Format::U8 => quantise_row(x, words),
-                _ => avx2::quantise_row(x, words),
+                format => avx2::quantise_row(format, x, words),
             };
         } else {
             finish::<false>(norm, row, (mean, scale), &mut []);

@@ -87,7 +87,7 @@ impl Norm {
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx2, None | Some(Format::I16)) => unsafe { avx2::norm(self, x, quantised) },
+            (Kind::AvxVnni | Kind::Avx2, _) => unsafe { avx2::norm(self, x, quantised) },
             _ => scalar::norm(self, x, quantised),
         }
     }

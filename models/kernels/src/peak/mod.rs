@@ -56,6 +56,19 @@ pub fn peak(isa: Isa) -> Option<Peak> {
             int8: rate(|| unsafe { avx512::int16() }),
         }),
         #[cfg(target_arch = "x86_64")]
+        Kind::AvxVnni => Some(Peak {
+            // SAFETY: the kind exists only where its features were found.
+            f32: rate(|| unsafe { avx2::f32() }),
+            bf16: 0.0,
+            int8: if is_x86_feature_detected!("avxvnni") {
+                // SAFETY: just detected.
+                rate(|| unsafe { avx2::vnni() })
+            } else {
+                // SAFETY: the kind exists only where one of the two was found.
+                rate(|| unsafe { avx2::vnni_of_avx512() })
+            },
+        }),
+        #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => Some(Peak {
             // SAFETY: the kind exists only where its features were found.
             f32: rate(|| unsafe { avx2::f32() }),

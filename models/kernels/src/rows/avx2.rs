@@ -1,7 +1,7 @@
-//! 8 numbers at a time to 16 bits each.
+//! 8 numbers at a time, to bytes or to 16 bits each.
 
-use super::{Rows, steps};
-use crate::aligned::as_u16_mut;
+use super::{Format, Rows, steps};
+use crate::aligned::as_u8_mut;
 use std::arch::x86_64::*;
 
 /// Numbers in a vector.
@@ -9,19 +9,23 @@ pub(crate) const LANES: usize = 8;
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn quantise(rows: &mut Rows, x: &[f32]) {
-    let (width, stride) = (rows.width, rows.stride());
+    let (width, stride, format) = (rows.width, rows.stride(), rows.format);
     let each = rows.words.chunks_mut(stride).zip(x.chunks(width));
     for ((words, x), (scale, zero)) in each.zip(rows.scale.iter_mut().zip(rows.zero.iter_mut())) {
-        (*scale, *zero) = quantise_row(x, words);
+        (*scale, *zero) = quantise_row(format, x, words);
     }
 }
 
 /// Scale and the place of 0 of one row, whose steps go to `words`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(crate) fn quantise_row(x: &[f32], words: &mut [u32]) -> (f32, f32) {
+pub(crate) fn quantise_row(format: Format, x: &[f32], words: &mut [u32]) -> (f32, f32) {
     let (scale, inverse, zero) = range(x);
-    write(as_u16_mut(words), x, inverse, zero);
+    if format == Format::U8 {
+        write::<true>(as_u8_mut(words), x, inverse, zero);
+    } else {
+        write::<false>(as_u8_mut(words), x, inverse, zero);
+    }
     (scale, zero)
 }
 
@@ -89,9 +93,10 @@ fn range(x: &[f32]) -> (f32, f32, f32) {
     )
 }
 
+/// To bytes, or to halves of words, which are the same with a zero behind each.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn write(halves: &mut [u16], x: &[f32], inverse: f32, zero: f32) {
+fn write<const BYTES: bool>(bytes: &mut [u8], x: &[f32], inverse: f32, zero: f32) {
     let (inverse, zero) = (_mm256_set1_ps(inverse), _mm256_set1_epi32(zero as i32));
     let step = |v| {
         // Rounds to the nearest, ties to even, as `vcvtps2dq` does by default.
@@ -99,22 +104,30 @@ fn write(halves: &mut [u16], x: &[f32], inverse: f32, zero: f32) {
         let step = _mm256_max_epi32(_mm256_add_epi32(whole, zero), _mm256_setzero_si256());
         _mm256_min_epi32(step, _mm256_set1_epi32(255))
     };
+    let n_bytes = if BYTES { 1 } else { 2 };
     for at in (0..x.len()).step_by(2 * LANES) {
         let (low, high) = (step(load(x, at, 0.0)), step(load(x, at + LANES, 0.0)));
         // Packs within each half of the vectors; the quarters go back to their order.
-        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
-        if let (Some(to), true) = (halves.get_mut(at..at + 16), at + 16 <= x.len()) {
-            // SAFETY: the slice has 16 halves.
-            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), packed) };
-            continue;
+        let halves = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+        let mut steps = [0_u8; 4 * LANES];
+        let packed = if BYTES {
+            let upper = _mm256_extracti128_si256::<1>(halves);
+            let both = _mm_packus_epi16(_mm256_castsi256_si128(halves), upper);
+            _mm256_zextsi128_si256(both)
+        } else {
+            halves
+        };
+        // SAFETY: the array has 32 bytes.
+        unsafe { _mm256_storeu_si256(steps.as_mut_ptr().cast(), packed) };
+        let to = &mut bytes[n_bytes * at..];
+        if at + 2 * LANES <= x.len() {
+            let n = 2 * LANES * n_bytes;
+            to[..n].copy_from_slice(&steps[..n]);
+        } else {
+            let n = (x.len() - at) * n_bytes;
+            to[..n].copy_from_slice(&steps[..n]);
+            // The row is padded to whole words.
+            to[n..].fill(0);
         }
-        let mut lanes = [0_u16; 16];
-        // SAFETY: the array has 16 halves.
-        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), packed) };
-        let tail = &mut halves[at..];
-        let n_inside = x.len() - at;
-        // The row is padded to whole words, with zeros.
-        tail.fill(0);
-        tail[..n_inside].copy_from_slice(&lanes[..n_inside]);
     }
 }

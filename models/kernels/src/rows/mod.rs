@@ -117,10 +117,13 @@ impl Rows {
                 avx512::quantise(self, x);
             },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the kinds exist only where AVX2 was found.
-            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Format::I16) => unsafe {
-                avx2::quantise(self, x);
-            },
+            (
+                Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::AvxVnni | Kind::Avx2,
+                Format::U8 | Format::I16,
+            ) => {
+                // SAFETY: the kinds exist only where AVX2 was found.
+                unsafe { avx2::quantise(self, x) }
+            }
             (_, Format::Bf16) => scalar::bf16(self, x),
             (_, Format::U8 | Format::I16) => scalar::quantise(self, x),
         }

@@ -34,8 +34,8 @@ pub(super) struct DirArgs {
     /// What its large products run in; bf16 where the processor has it, else f32.
     #[arg(long, value_enum)]
     precision: Option<Named>,
-    /// What runs it (`avx512`, `avx512_vnni`, `avx512_base`, `avx2`, `scalar`, `candle`); the
-    /// fastest of this machine.
+    /// What runs it (`avx512`, `avx512_vnni`, `avx512_base`, `avx_vnni`, `avx2`, `scalar`,
+    /// `candle`); the fastest of this machine.
     #[arg(long)]
     kernels: Option<Kernels>,
 }
