@@ -55,10 +55,11 @@ impl Gate {
     ) -> Result<Exchange, Error> {
         let mut dropped = BTreeSet::new();
         let mut said = Said::default();
-        for (idx, turn) in users_turns(&exchange) {
+        // The last turn is what is being asked now: it stays.
+        let n_before = exchange.turns.len().saturating_sub(1);
+        for (idx, turn) in users_turns(&exchange).take_while(|(idx, _)| *idx < n_before) {
             let after = said.then(salt, &Content::from(exchange.turn_text(idx)));
-            let is_last = idx + 1 >= exchange.turns.len();
-            if !is_last && may_go(&exchange, turn) && self.refused.was_refused_here(&after) {
+            if may_go(&exchange, turn) && self.refused.was_refused_here(&after) {
                 dropped.insert(idx);
                 dropped.extend(self.refusal_after(&exchange, idx));
             } else {

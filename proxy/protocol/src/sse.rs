@@ -120,10 +120,7 @@ fn lines(raw: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
             return None;
         }
         let rest = &raw[at..];
-        let len = rest
-            .iter()
-            .position(|byte| is_end(*byte))
-            .unwrap_or(rest.len());
+        let len = find_end(rest).unwrap_or(rest.len());
         let line = at..at + len;
         at = line.end + 1;
         if rest[len..].starts_with(b"\r\n") {
@@ -135,6 +132,10 @@ fn lines(raw: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
 
 const fn is_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
+}
+
+fn find_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr2(b'\n', b'\r', bytes)
 }
 
 /// Name and value of a line; `None` for comments and blank lines.
@@ -199,7 +200,7 @@ impl Scan {
     fn run(&mut self, bytes: &[u8]) -> Option<usize> {
         while self.at < bytes.len() {
             if !self.after_cr && !self.line_is_empty {
-                let plain = bytes[self.at..].iter().position(|byte| is_end(*byte));
+                let plain = find_end(&bytes[self.at..]);
                 self.at += plain.unwrap_or(bytes.len() - self.at);
                 plain?;
             }

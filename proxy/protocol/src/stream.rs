@@ -165,7 +165,7 @@ pub struct StreamReader {
     callers: Vec<u32>,
     /// Choices whose visible text begins like a JSON document.
     json_like: Vec<u32>,
-    last: Option<Frame>,
+    last: Option<Box<Frame>>,
 }
 
 /// An event with one text in it. The next one is nearly always the same but for that text.
@@ -271,7 +271,7 @@ impl StreamReader {
         }
         let document = document_of(data)?;
         let seen = seen_in(self.dialect, event, &document)?;
-        self.last = Frame::of(event, &seen);
+        self.last = Frame::of(event, &seen).map(Box::new);
         if self.dialect == Dialect::OpenAiChat && self.head.id.is_empty() {
             self.head = openai::stream::head(document.root()).unwrap_or_default();
         }
