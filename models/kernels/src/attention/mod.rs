@@ -119,11 +119,16 @@ pub fn attend(
             unsafe { avx512::attend_bf16(&job, of, scratch, out) }
         }
         #[cfg(target_arch = "x86_64")]
-        (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::Avx2, Qkv::F32(of)) => {
+        (
+            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base | Kind::AvxVnni | Kind::Avx2,
+            Qkv::F32(of),
+        ) => {
             // SAFETY: the kinds exist only where AVX2 was found.
             unsafe { avx2::attend(&job, of, scratch, out) }
         }
-        _ => scalar::attend(&job, qkv, scratch, out),
+        (_, Qkv::Bf16(_)) | (Kind::Scalar, Qkv::F32(_)) => {
+            scalar::attend(&job, qkv, scratch, out);
+        }
     }
 }
 

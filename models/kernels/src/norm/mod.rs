@@ -9,9 +9,7 @@ mod scalar;
 mod tests;
 
 use crate::aligned::Aligned;
-use crate::isa::Isa;
-#[cfg(target_arch = "x86_64")]
-use crate::isa::Kind;
+use crate::isa::{Isa, Kind};
 use crate::rows::{Format, Rows};
 
 /// Shifts a row to mean 0 and variance 1, then scales by `gamma` and adds `beta`.
@@ -78,17 +76,16 @@ impl Norm {
     }
 
     fn each(&self, isa: Isa, x: &mut [f32], quantised: Option<&mut Rows>) {
-        let format = quantised.as_ref().map(|rows| rows.format);
-        match (isa.kind(), format) {
+        match isa.kind() {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base, _) => unsafe {
+            Kind::Avx512 | Kind::Avx512Vnni | Kind::Avx512Base => unsafe {
                 avx512::norm(self, x, quantised);
             },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the kind exists only where its features were found.
-            (Kind::AvxVnni | Kind::Avx2, _) => unsafe { avx2::norm(self, x, quantised) },
-            _ => scalar::norm(self, x, quantised),
+            Kind::AvxVnni | Kind::Avx2 => unsafe { avx2::norm(self, x, quantised) },
+            Kind::Scalar => scalar::norm(self, x, quantised),
         }
     }
 }
