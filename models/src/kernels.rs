@@ -79,6 +79,7 @@ mod tests {
         }
         let error = "neon".parse::<Kernels>().unwrap_err().to_string();
         assert!(error.starts_with("this machine has no `neon` kernels; it has `"));
+        assert!(error.contains("`scalar`"), "{error}");
         assert!(error.ends_with("`candle`"), "{error}");
     }
 

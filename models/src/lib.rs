@@ -50,6 +50,6 @@ pub use kernels::{Kernels, KernelsError};
 pub use model::{Facts, LoadOptions, Model, Route};
 #[cfg(feature = "mimalloc")]
 pub use portcullis_kernels::memory;
-pub use portcullis_kernels::{Isa, IsaError, Team, peak};
+pub use portcullis_kernels::{Isa, Team, peak};
 pub use tokenizer::{TokenizeError, Tokenizer, Window};
 pub use worker::{RunError, Worker};

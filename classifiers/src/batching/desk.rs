@@ -248,8 +248,8 @@ impl Desk {
     }
 
     /// Gives a worker that is busy with a long text what may go before it: work that nobody else is
-    /// free for, a batch or half as long as the text at the most. All of it together is at most as long as what it interrupts, and there is
-    /// time left for both.
+    /// free for, at most a batch or half as long as the text. All of it together is at most as long
+    /// as what it interrupts, and there is time left for both.
     pub(super) fn take_short(&mut self, post: PostIdx, now: Instant) -> Step {
         if 0 < self.crew.n_idle() || self.queue.n_items() == 0 {
             return Step::default();

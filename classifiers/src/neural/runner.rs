@@ -36,12 +36,7 @@ impl ModelRunner {
 impl Runner for ModelRunner {
     fn run(&mut self, batch: &Batch, is_cancelled: &dyn Fn() -> bool) -> Result<&[f32], Failure> {
         let logits = self.worker.run(batch, is_cancelled);
-        let logits = logits.map_err(|error| failure(&error))?;
-        if self.kind != Kind::Token {
-            return Ok(logits); // [n_seqs, n_labels]
-        }
-        self.rows.of_tokens(batch, logits);
-        Ok(&self.rows.values) // [n_seqs, n_labels]
+        self.rows.of(self.kind, batch, logits)
     }
 
     fn run_alone(
@@ -50,19 +45,28 @@ impl Runner for ModelRunner {
         is_cancelled: &dyn Fn() -> bool,
         is_alone: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure> {
-        let logits = self
-            .worker
-            .run_while(&self.team, is_alone, batch, is_cancelled);
-        let logits = logits.map_err(|error| failure(&error))?;
-        if self.kind != Kind::Token {
-            return Ok(logits);
-        }
-        self.rows.of_tokens(batch, logits);
-        Ok(&self.rows.values)
+        let (worker, team) = (&mut self.worker, &self.team);
+        let logits = worker.run_while(team, is_alone, batch, is_cancelled);
+        self.rows.of(self.kind, batch, logits)
     }
 }
 
 impl Rows {
+    /// A row for each sequence, `[n_seqs, n_labels]`, of what a model gave.
+    fn of<'r>(
+        &'r mut self,
+        kind: Kind,
+        batch: &Batch,
+        logits: Result<&'r [f32], RunError>,
+    ) -> Result<&'r [f32], Failure> {
+        let logits = logits.map_err(|error| failure(&error))?;
+        if kind != Kind::Token {
+            return Ok(logits);
+        }
+        self.of_tokens(batch, logits);
+        Ok(&self.values)
+    }
+
     /// The strongest evidence over each sequence's tokens.
     fn of_tokens(&mut self, batch: &Batch, logits: &[f32]) {
         let n_labels = logits.len() / batch.input_ids().len().max(1);

@@ -1,7 +1,6 @@
 //! Instruction sets.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// A set of kernels that this machine can run.
 ///
@@ -124,53 +123,9 @@ impl fmt::Display for Isa {
     }
 }
 
-/// Why a name gives no [`Isa`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IsaError {
-    name: String,
-}
-
-impl fmt::Display for IsaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "this machine has no instruction set `{}`; it has",
-            self.name
-        )?;
-        for (place, isa) in Isa::available().enumerate() {
-            write!(f, "{} `{isa}`", if place == 0 { "" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for IsaError {}
-
-impl FromStr for Isa {
-    type Err = IsaError;
-
-    fn from_str(name: &str) -> Result<Self, IsaError> {
-        Self::available()
-            .find(|isa| isa.name() == name)
-            .ok_or_else(|| IsaError { name: name.into() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_give_what_the_machine_has() {
-        for isa in Isa::available() {
-            assert_eq!(isa.name().parse(), Ok(isa));
-        }
-        let error = "sse9".parse::<Isa>().unwrap_err().to_string();
-        assert!(
-            error.contains("`sse9`") && error.contains("`scalar`"),
-            "{error}"
-        );
-    }
 
     #[test]
     fn the_reference_is_always_there_and_comes_last() {

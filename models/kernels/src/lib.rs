@@ -28,7 +28,7 @@ mod testing;
 pub use activation::Activation;
 pub use aligned::{Aligned, Plain};
 pub use bf16::{bf16_from_f32, f32_from_bf16};
-pub use isa::{Isa, IsaError};
+pub use isa::Isa;
 pub use matrix::{Matrix, Out, Precision};
 pub use norm::Norm;
 pub use peak::{Peak, peak};

@@ -17,7 +17,7 @@ use embedding::Embedding;
 use pack::{PackedHead, PackedLayer};
 use portcullis_kernels::Norm;
 
-pub use portcullis_kernels::{Isa, IsaError, Team};
+pub use portcullis_kernels::{Isa, Team};
 pub use scratch::Scratch;
 
 /// Sizes of an encoder.
