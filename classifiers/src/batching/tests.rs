@@ -83,11 +83,12 @@ impl Runner for Model {
 struct Shares([f32; 2], Arc<Stage>);
 
 impl Shares {
-    /// Tells that it runs and waits at the gate; the second one waits for the first.
-    fn wait(&self, is_told: bool) {
+    /// Tells that it runs, and whether alone, and waits at the gate; the second one waits for the
+    /// first.
+    fn wait(&self, is_alone: bool) {
         let gate = self.1.gate.lock().unwrap();
-        if let (true, Some(began)) = (is_told, &*self.1.began.lock().unwrap()) {
-            began.send(Vec::new()).unwrap();
+        if let Some(began) = &*self.1.began.lock().unwrap() {
+            began.send(vec![u32::from(is_alone)]).unwrap();
         }
         let opened = gate.as_ref().map(|gate| gate.recv());
         assert!(opened.is_none_or(|opened| opened.is_ok()));
@@ -108,7 +109,7 @@ impl Runner for Shares {
         is_alone: &dyn Fn() -> bool,
     ) -> Result<&[f32], Failure> {
         let before = is_alone();
-        self.wait(true);
+        self.wait(before);
         self.0 = [before, is_alone()].map(|alone| f32::from(u8::from(alone)));
         Ok(&self.0)
     }
@@ -703,11 +704,16 @@ fn a_text_alone_has_the_other_cores_until_another_comes() {
     // at the very start the other worker is on its way to sleep
     while row(ask(&two, 64)) != [1.0, 1.0] {}
     assert_eq!(row(ask(&two, 63)), [0.0, 0.0], "too little to share");
-    // after its answer a worker goes to sleep in its own time
-    while row(ask(&two, 64)) != [1.0, 1.0] {}
     let (open, began) = stage.hold();
-    let alone = ask(&two, 64);
-    began.recv().unwrap();
+    let alone = loop {
+        let ticket = ask(&two, 64);
+        if began.recv().unwrap() == [1] {
+            break ticket;
+        }
+        // after its answer a worker goes to sleep in its own time
+        open.send(Open::Pass).unwrap();
+        assert_eq!(row(ticket)[0], 0.0);
+    };
     let other = ask(&two, 65);
     open.send(Open::Pass).unwrap();
     assert_eq!(row(alone), [1.0, 0.0]);
