@@ -22,10 +22,7 @@ impl Said {
     /// The same and one turn more.
     #[must_use]
     pub fn then(&self, salt: &Salt, turn: &Content) -> Self {
-        let mut hasher = salt.mac(HISTORY_PURPOSE);
-        hasher.update(&self.0);
-        hasher.update(turn.expose().as_bytes());
-        Self(*hasher.finalize().as_bytes())
+        Self(salt.mac(HISTORY_PURPOSE, &[&self.0, turn.expose().as_bytes()]))
     }
 }
 
@@ -77,9 +74,7 @@ impl RefusedTurns {
 }
 
 fn mac(salt: &Salt, turn: &Content) -> [u8; 32] {
-    let mut hasher = salt.mac(PURPOSE);
-    hasher.update(turn.expose().as_bytes());
-    *hasher.finalize().as_bytes()
+    salt.mac(PURPOSE, &[turn.expose().as_bytes()])
 }
 
 #[cfg(test)]

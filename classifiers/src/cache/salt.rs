@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// of 1 in 65,536.
 const N_SLOTS: usize = 1 << 16;
 
+/// Bytes up to which pieces are hashed in one go.
+const AT_ONCE: usize = 1024;
+
 /// The key of one person's or one conversation's entries. Printed as nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt([u8; 32]);
@@ -25,12 +28,31 @@ impl Salt {
     /// For requests that do not use a cache.
     pub(crate) const UNCACHED: Self = Self([0; 32]);
 
-    /// A MAC to be fed under this salt, apart from all other `purpose`s.
-    pub(crate) fn mac(&self, purpose: u8) -> Hasher {
-        let mut hasher = Hasher::new_keyed(&self.0);
-        hasher.update(&[purpose]);
-        hasher
+    /// The MAC of some pieces under this salt, apart from those of all other `purpose`s.
+    pub(crate) fn mac(&self, purpose: u8, pieces: &[&[u8]]) -> [u8; 32] {
+        keyed(&self.0, &[purpose], pieces)
     }
+}
+
+/// A keyed hash of pieces put one after the other. Short ones are hashed in one go: a hasher that
+/// can take any number of bytes costs more than their few blocks.
+fn keyed(key: &[u8; 32], first: &[u8], rest: &[&[u8]]) -> [u8; 32] {
+    let mut all = [0; AT_ONCE];
+    let mut len = 0;
+    let pieces = || std::iter::once(&first).chain(rest);
+    for piece in pieces() {
+        let end = len + piece.len();
+        let Some(room) = all.get_mut(len..end) else {
+            let mut hasher = Hasher::new_keyed(key);
+            for piece in pieces() {
+                hasher.update(piece);
+            }
+            return *hasher.finalize().as_bytes();
+        };
+        room.copy_from_slice(piece);
+        len = end;
+    }
+    *blake3::keyed_hash(key, &all[..len]).as_bytes()
 }
 
 /// The operating system gave no random bytes.
@@ -75,10 +97,12 @@ impl Salts {
     #[must_use]
     pub fn salt_for(&self, tenant: u64, who: Option<&str>) -> Salt {
         let owner = self.owner(tenant, who);
+        if who.is_none() {
+            // Nobody can be forgotten here.
+            return Salt(owner);
+        }
         let generation = self.slot(&owner).load(Ordering::Acquire);
-        let mut hasher = Hasher::new_keyed(&owner);
-        hasher.update(&generation.to_le_bytes());
-        Salt(*hasher.finalize().as_bytes())
+        Salt(keyed(&owner, &generation.to_le_bytes(), &[]))
     }
 
     /// Drops the salt of a subject or conversation: what was stored under it cannot be found again
@@ -89,11 +113,9 @@ impl Salts {
     }
 
     fn owner(&self, tenant: u64, who: Option<&str>) -> [u8; 32] {
-        let mut hasher = Hasher::new_keyed(&self.process);
-        hasher.update(&tenant.to_le_bytes());
-        hasher.update(&[u8::from(who.is_some())]);
-        hasher.update(who.unwrap_or_default().as_bytes());
-        *hasher.finalize().as_bytes()
+        let is_named = [u8::from(who.is_some())];
+        let who = who.unwrap_or_default().as_bytes();
+        keyed(&self.process, &tenant.to_le_bytes(), &[&is_named, who])
     }
 
     fn slot(&self, owner: &[u8; 32]) -> &AtomicU64 {

@@ -70,34 +70,37 @@ impl VerdictCache {
     /// The digest of a context, made once for all texts that share it.
     #[must_use]
     pub fn context_digest(salt: &Salt, context: &Content) -> [u8; 32] {
-        let mut hasher = salt.mac(CONTEXT_PURPOSE);
-        hasher.update(context.expose().as_bytes());
-        *hasher.finalize().as_bytes()
+        salt.mac(CONTEXT_PURPOSE, &[context.expose().as_bytes()])
     }
 
     /// Where the verdict asked for would stand.
     #[must_use]
     pub fn key(salt: &Salt, asked: &Asked<'_>) -> Key {
-        let mut hasher = salt.mac(PURPOSE);
         let classifier = asked.classifier;
-        for field in [
+        let fields = [
             classifier.detector.name(),
             &classifier.digest,
             canonical::VERSION,
-        ] {
-            hasher.update(&(field.len() as u64).to_le_bytes());
-            hasher.update(field.as_bytes());
-        }
+        ];
+        let lens = fields.map(|field| (field.len() as u64).to_le_bytes());
         let unit = match asked.unit {
             Unit::Text => 0,
             Unit::StreamWindow => 1,
         };
         let surface = u8::try_from(asked.surface.index()).unwrap_or(u8::MAX);
-        hasher.update(&[surface, unit, u8::from(asked.context.is_some())]);
-        hasher.update(&asked.context.unwrap_or_default());
-        // The text comes last, so that no other field can be mistaken for a part of it.
-        hasher.update(asked.text.expose().as_bytes());
-        Key(*hasher.finalize().as_bytes())
+        let place = [surface, unit, u8::from(asked.context.is_some())];
+        let context = asked.context.as_ref().map_or(&[][..], |digest| digest);
+        let pieces = [
+            lens.as_flattened(),
+            fields[0].as_bytes(),
+            fields[1].as_bytes(),
+            fields[2].as_bytes(),
+            &place,
+            context,
+            // The text comes last, so that no other field can be mistaken for a part of it.
+            asked.text.expose().as_bytes(),
+        ];
+        Key(salt.mac(PURPOSE, &pieces))
     }
 
     /// The windows stored there.

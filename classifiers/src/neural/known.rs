@@ -40,12 +40,8 @@ impl KnownWindows {
     }
 
     pub(super) fn key(&self, salt: &Salt, ids: &[u32]) -> [u8; 32] {
-        let mut hasher = salt.mac(PURPOSE);
-        hasher.update(self.digest.as_bytes());
-        for id in ids {
-            hasher.update(&id.to_le_bytes());
-        }
-        *hasher.finalize().as_bytes()
+        let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        salt.mac(PURPOSE, &[self.digest.as_bytes(), &ids])
     }
 
     pub(super) fn get(&self, key: &[u8; 32]) -> Option<Arc<[f32]>> {
