@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Instant;
 
 /// Shorter texts the linear tier scores anew: storing them takes about as long.
 const MIN_CACHED_BYTES: usize = 64;
@@ -22,6 +23,7 @@ pub(super) struct Ask<'a> {
     missing: Vec<Missing>,
     /// `None` when nothing had to be submitted.
     pending: Option<Result<Pending, Failure>>,
+    submitted_at: Option<Instant>,
     pub(super) n_hits: usize,
     pub(super) n_misses: usize,
 }
@@ -50,12 +52,13 @@ impl<'a> Ask<'a> {
         context: Option<[u8; 32]>,
     ) -> Self {
         let identity = tier.identity();
-        let (found, missing) = (Vec::new(), Vec::with_capacity(request.segments.len()));
+        let (found, missing) = (Vec::new(), Vec::new());
         let mut ask = Self {
             identity,
             found,
             missing,
             pending: None,
+            submitted_at: None,
             n_hits: 0,
             n_misses: 0,
         };
@@ -70,6 +73,7 @@ impl<'a> Ask<'a> {
             }
         }
         if !ask.missing.is_empty() {
+            ask.submitted_at = Some(Instant::now());
             ask.pending = Some(submit(tier, ask.job(request)));
         }
         ask
@@ -79,8 +83,9 @@ impl<'a> Ask<'a> {
         self.identity.detector
     }
 
-    pub(super) const fn is_submitted(&self) -> bool {
-        self.pending.is_some()
+    /// When it was submitted; `None` when nothing had to be.
+    pub(super) const fn submitted_at(&self) -> Option<Instant> {
+        self.submitted_at
     }
 
     fn look_up(

@@ -84,20 +84,19 @@ impl Cascade {
             .zip(context)
             .map(|(_, context)| VerdictCache::context_digest(&request.salt, context));
 
-        let started = Instant::now();
         // Every tier has its job before the first is waited for, so that their times do not add up.
         let tiers = self.tiers.iter();
         let asks: Vec<Ask<'_>> = tiers
             .map(|tier| Ask::new(&**tier, &request, cache, context_digest))
             .collect();
-        let n_submitted = asks.iter().filter(|ask| ask.is_submitted()).count();
+        let started = asks.iter().find_map(Ask::submitted_at);
 
         let mut board = Board::new(&request.segments);
         for ask in asks {
             board.take(ask, &request, cache).await?;
         }
         let mut screening = board.into_screening();
-        screening.infer = (0 < n_submitted).then(|| started.elapsed());
+        screening.infer = started.map(|started| started.elapsed());
         Ok(screening)
     }
 
@@ -175,7 +174,11 @@ impl Board {
         self.screening.cache_misses += ask.n_misses;
         let answer = ask.answer(request, cache).await;
 
-        self.windows.extend(answer.windows);
+        if self.windows.is_empty() {
+            self.windows = answer.windows;
+        } else {
+            self.windows.extend(answer.windows);
+        }
         for (segment_idx, coverage) in self.screening.coverage.iter_mut().enumerate() {
             let failed = answer.failed.as_ref();
             if failed.is_none_or(|(_, unscored)| unscored.binary_search(&segment_idx).is_err()) {
