@@ -5,7 +5,10 @@ use crate::{
     Reply, StreamReader, anthropic, openai,
 };
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+/// Only clients of Anthropic's send it.
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// How a client and its upstream speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +42,10 @@ impl Dialect {
     /// begins like its endpoint or the request carries `anthropic-version`, else OpenAI's.
     #[must_use]
     pub fn guess(path: &str, headers: &HeaderMap) -> Self {
-        let path = path.to_ascii_lowercase();
-        let named = path.contains("/messages") || headers.contains_key("anthropic-version");
+        const NAME: &str = "/messages";
+        let mut places = path.as_bytes().windows(NAME.len());
+        let named = places.any(|place| place.eq_ignore_ascii_case(NAME.as_bytes()))
+            || headers.contains_key(ANTHROPIC_VERSION);
         if named {
             Self::AnthropicMessages
         } else {

@@ -216,7 +216,13 @@ impl Exchange {
     pub fn last_user_text(&self) -> Option<Content> {
         let last = self.turns.last()?;
         let is_text = last.role == Role::User && last.plain_text;
-        is_text.then(|| Content::from(self.turn_text(self.turns.len() - 1)))
+        if !is_text {
+            return None;
+        }
+        match &self.parts[last.parts.clone()] {
+            [only] if only.kind == PartKind::Text => Some(only.content.clone()),
+            _ => Some(Content::from(self.turn_text(self.turns.len() - 1))),
+        }
     }
 
     /// The visible text of a turn; several text parts are joined with a line break.

@@ -22,8 +22,73 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// Whether a string has the form of an identifier: a name that is no sentence.
 pub(crate) fn is_identifier(text: &str) -> bool {
-    let is_word = |piece: &str| piece.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_name(text) && !is_sentence(text, is_word)
+    if text.is_empty() || MAX_IDENT < text.len() {
+        return false;
+    }
+    let (mut in_a_row, mut piece) = (0, Piece::Empty);
+    for byte in text.bytes() {
+        piece = match IDENT_BYTES[usize::from(byte)] {
+            Byte::Letter if piece == Piece::Empty => Piece::Word,
+            Byte::Letter => piece,
+            Byte::Digit => Piece::Other,
+            Byte::Between => {
+                in_a_row = piece.words_in_a_row(in_a_row);
+                if in_a_row == SENTENCE {
+                    return false;
+                }
+                Piece::Empty
+            }
+            Byte::Foreign => return false,
+        };
+    }
+    piece.words_in_a_row(in_a_row) < SENTENCE
+}
+
+/// What a byte is to an identifier.
+#[derive(Clone, Copy)]
+enum Byte {
+    Letter,
+    Digit,
+    Between,
+    /// It stands in no name.
+    Foreign,
+}
+
+/// By byte: identifiers are read at once, for there are many in each body.
+const IDENT_BYTES: [Byte; 256] = {
+    let mut table = [Byte::Foreign; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let character = byte as u8;
+        table[byte] = match character {
+            b'a'..=b'z' | b'A'..=b'Z' => Byte::Letter,
+            b'0'..=b'9' => Byte::Digit,
+            b'_' | b'-' | b'.' | b':' | b'/' | b'@' | b'+' | b'=' | b'#' => Byte::Between,
+            _ => Byte::Foreign,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// What has been read of a piece of an identifier.
+#[derive(Clone, Copy, PartialEq)]
+enum Piece {
+    Empty,
+    /// Letters only.
+    Word,
+    Other,
+}
+
+impl Piece {
+    /// How many words stand in a row when this piece ends.
+    const fn words_in_a_row(self, before: usize) -> usize {
+        match self {
+            Self::Empty => before,
+            Self::Word => before + 1,
+            Self::Other => 0,
+        }
+    }
 }
 
 /// Whether a string has the form of base64 or of its kin for addresses, line breaks included.
@@ -123,6 +188,15 @@ mod tests {
             "",
         ] {
             assert!(!is_identifier(prose), "{prose}");
+        }
+        let with_word = |piece: &str| piece.bytes().all(|byte| byte.is_ascii_alphabetic());
+        for byte in 0..=127_u8 {
+            let text = format!("how-to{}make", char::from(byte));
+            let by_rule = is_name(&text) && !is_sentence(&text, with_word);
+            assert_eq!(is_identifier(&text), by_rule, "{text:?}");
+            let text = format!("how-to_make:a{}bomb", char::from(byte));
+            let by_rule = is_name(&text) && !is_sentence(&text, with_word);
+            assert_eq!(is_identifier(&text), by_rule, "{text:?}");
         }
         assert!(is_name("us.anthropic.claude-and-more-words"));
         assert!(!is_name("a bomb"));

@@ -235,13 +235,8 @@ impl<'d> Value<'d> {
     }
 
     /// Whether it is this string.
+    #[inline]
     pub(crate) fn is(self, text: &str) -> bool {
-        let Node {
-            kind, start, end, ..
-        } = self.node();
-        if kind == Kind::String(false) && end as usize - start as usize != text.len() + 2 {
-            return false;
-        }
         match self.literal() {
             Some(literal) => literal == text.as_bytes(),
             None => self.as_str().is_some_and(|own| own == text),
@@ -249,12 +244,17 @@ impl<'d> Value<'d> {
     }
 
     /// The bytes of a string that says what it means without an escape.
+    #[inline]
     pub(crate) fn literal(self) -> Option<&'d [u8]> {
         let Node {
             kind, start, end, ..
         } = self.node();
-        let inner = start as usize + 1..end as usize - 1;
-        (kind == Kind::String(false)).then(|| &self.text.as_bytes()[inner])
+        if kind != Kind::String(false) {
+            return None;
+        }
+        self.text
+            .as_bytes()
+            .get(start as usize + 1..end as usize - 1)
     }
 
     /// How many items or members it has, up to `most`.

@@ -192,6 +192,9 @@ pub(crate) struct Seams {
 impl Seams {
     pub(crate) fn of(parts: &[Part]) -> Self {
         let mut seams = Self::default();
+        if parts.len() < 2 {
+            return seams;
+        }
         for surface in Surface::ALL {
             seams.join(parts, surface);
         }

@@ -20,6 +20,9 @@ pub(crate) const MAX_PARTS: usize = 1 << 16;
 /// Longest place that is kept for a part.
 const MAX_PATH: usize = 256;
 
+/// Longest place of nearly all bodies.
+const USUAL_PATH: usize = 64;
+
 /// What stands at a place.
 pub(crate) enum Rule {
     /// Text of the current surface, with everything below it, keys too.
@@ -79,7 +82,7 @@ impl Walk {
             choice: None,
             plain: true,
             is_answer: false,
-            path: String::new(),
+            path: String::with_capacity(USUAL_PATH),
         }
     }
 

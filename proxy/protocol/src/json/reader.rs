@@ -305,16 +305,11 @@ impl Reader<'_> {
             idx,
         };
         let keys = || object.members().map(|(key, _)| key);
-        let n_keys = keys().take(FEW_KEYS + 1).count();
-        let twice = if n_keys > FEW_KEYS {
-            among_many(keys())
-        } else if let Some(literals) = literals(keys()) {
-            if !has_twice(&literals) {
-                return Ok(());
-            }
-            among_few(keys())
-        } else {
-            among_few(keys())
+        let twice = match are_distinct(keys()) {
+            Some(true) => return Ok(()),
+            Some(false) => among_few(keys()),
+            None if keys().nth(FEW_KEYS).is_some() => among_many(keys()),
+            None => among_few(keys()),
         };
         let Some(twice) = twice else { return Ok(()) };
         let name: String = twice
@@ -330,16 +325,19 @@ impl Reader<'_> {
     }
 }
 
-/// The keys as they are written, where none holds an escape: nearly always.
-fn literals<'d>(keys: impl Iterator<Item = Value<'d>>) -> Option<Literals<'d>> {
-    keys.map(Value::literal).collect()
-}
-
-type Literals<'d> = smallvec::SmallVec<[&'d [u8]; FEW_KEYS]>;
-
-fn has_twice(keys: &Literals<'_>) -> bool {
-    let twice = |(idx, key)| keys[..idx].contains(key);
-    keys.iter().enumerate().any(twice)
+/// Whether a few keys that are written without an escape, as nearly all are, differ. `None` where
+/// they are not few, or one holds an escape.
+fn are_distinct<'d>(keys: impl Iterator<Item = Value<'d>>) -> Option<bool> {
+    let mut seen: [&[u8]; FEW_KEYS] = [&[]; FEW_KEYS];
+    for (idx, key) in keys.enumerate() {
+        let literal = key.literal()?;
+        let before = seen.get(..idx)?;
+        if before.contains(&literal) {
+            return Some(false);
+        }
+        *seen.get_mut(idx)? = literal;
+    }
+    Some(true)
 }
 
 /// The first key that stands there a second time.
