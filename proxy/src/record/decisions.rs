@@ -16,14 +16,14 @@ const FOR: Duration = Duration::from_secs(3600);
 pub(super) struct Decisions(Mutex<VecDeque<(Instant, Arc<Record>)>>);
 
 impl Decisions {
-    pub(super) fn keep(&self, record: Arc<Record>) {
+    pub(super) fn keep(&self, record: Arc<Record>, now: Instant) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let evicted = if kept.len() < KEPT {
             None
         } else {
             kept.pop_front()
         };
-        kept.push_back((Instant::now(), record));
+        kept.push_back((now, record));
         drop(kept);
         // Freed after the lock is.
         drop(evicted);
@@ -52,7 +52,7 @@ mod tests {
                 id: number.to_string(),
                 ..Record::default()
             };
-            decisions.keep(Arc::new(record));
+            decisions.keep(Arc::new(record), Instant::now());
         }
         assert!(decisions.find("0").is_none());
         assert!(decisions.find("1").is_some());

@@ -298,21 +298,23 @@ impl Recorder {
             .unwrap_or_default();
         // Ids sort by time and tell nothing else.
         let number = uuid::Uuid::now_v7().simple();
-        let record = Record {
-            version: VERSION,
-            id: format!("dec_{number}"),
-            request_id: request_id.unwrap_or_else(|| format!("req_{number}")),
-            time_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            route: "unknown",
-            dialect: "none",
-            mode: self.mode,
-            policy: Arc::clone(&self.policy),
-            classifiers: Arc::clone(&self.classifiers),
-            canonicaliser: portcullis_text::canonical::VERSION,
-            ..Record::default()
-        };
+        let mut digits = [0; uuid::fmt::Simple::LENGTH];
+        let number = &*number.encode_lower(&mut digits);
+        let mut record = Arc::<Record>::default();
+        // Filled where it stands: it is too large to be moved about.
+        let made = Arc::make_mut(&mut record);
+        made.version = VERSION;
+        made.id = ["dec_", number].concat();
+        made.request_id = request_id.unwrap_or_else(|| ["req_", number].concat());
+        made.time_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        made.route = "unknown";
+        made.dialect = "none";
+        made.mode = self.mode;
+        made.policy = Arc::clone(&self.policy);
+        made.classifiers = Arc::clone(&self.classifiers);
+        made.canonicaliser = portcullis_text::canonical::VERSION;
         Event {
-            record: Box::new(record),
+            record,
             recorder: Arc::clone(self),
             opened: Instant::now(),
             permit: None,
@@ -344,11 +346,10 @@ impl Recorder {
         self.sink.flush();
     }
 
-    fn write(&self, record: Record) {
-        self.metrics.observe(&record);
-        let record = Arc::new(record);
+    fn write(&self, record: &Arc<Record>, now: Instant) {
+        self.metrics.observe(record);
         if record.route != "unknown" {
-            self.decisions.keep(Arc::clone(&record));
+            self.decisions.keep(Arc::clone(record), now);
         }
         if !self.sink.write(record) {
             self.metrics.record_lost();
@@ -359,7 +360,8 @@ impl Recorder {
 /// A record being made. Dropped unfinished, it is written as aborted.
 #[derive(Debug)]
 pub struct Event {
-    record: Box<Record>,
+    /// Shared with nobody while it is made.
+    record: Arc<Record>,
     recorder: Arc<Recorder>,
     opened: Instant,
     /// The room that the exchange takes up, given back when it has ended.
@@ -375,7 +377,7 @@ impl Event {
 
     /// Marks how it ended; the record is written when the event is dropped.
     pub fn finish(&mut self, outcome: Outcome) {
-        self.record.outcome = outcome;
+        Arc::make_mut(&mut self.record).outcome = outcome;
     }
 }
 
@@ -389,15 +391,16 @@ impl std::ops::Deref for Event {
 
 impl std::ops::DerefMut for Event {
     fn deref_mut(&mut self) -> &mut Record {
-        &mut self.record
+        Arc::make_mut(&mut self.record)
     }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        let mut record = std::mem::take(&mut *self.record);
-        record.timings.total_us = micros(self.opened.elapsed());
-        self.recorder.write(record);
+        let now = Instant::now();
+        let total = now.saturating_duration_since(self.opened);
+        self.timings.total_us = micros(total);
+        self.recorder.write(&self.record, now);
     }
 }
 

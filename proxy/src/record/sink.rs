@@ -56,11 +56,11 @@ impl Sink {
 
     /// Takes a record; never waits. Whether it was taken.
     #[must_use]
-    pub fn write(&self, record: Arc<Record>) -> bool {
+    pub fn write(&self, record: &Arc<Record>) -> bool {
         let Some(queue) = &self.queue else {
             return true;
         };
-        match queue.try_send(Message::Record(record)) {
+        match queue.try_send(Message::Record(Arc::clone(record))) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
