@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use portcullis_config::Limits;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is taken on at the moment.
@@ -17,7 +17,8 @@ pub(crate) struct Load(Arc<Mutex<Taken>>);
 struct Taken {
     limits: Share,
     all: Share,
-    by_tenant: HashMap<u64, Share>,
+    /// Tenants are keyed hashes already: nobody can choose ones that collide.
+    by_tenant: FxHashMap<u64, Share>,
 }
 
 /// Requests, and bytes of their bodies.
@@ -43,7 +44,7 @@ impl Load {
                 bytes: limits.memory,
             },
             all: Share::default(),
-            by_tenant: HashMap::new(),
+            by_tenant: FxHashMap::default(),
         })))
     }
 
