@@ -44,6 +44,9 @@ fn check_host(head: &Parts) -> Result<(), Error> {
         let needs_one = head.version == Version::HTTP_11 && head.uri.authority().is_none();
         return if needs_one { bad("is missing") } else { Ok(()) };
     };
+    if head.uri.authority().is_none() && is_plain_host(host.as_bytes()) {
+        return Ok(());
+    }
     let named = host
         .to_str()
         .ok()
@@ -60,6 +63,20 @@ fn check_host(head: &Parts) -> Result<(), Error> {
         Some(_) => bad("differs from `:authority`"),
         None => Ok(()),
     }
+}
+
+/// Nearly every host: a name or an IPv4 address, perhaps with a port.
+fn is_plain_host(host: &[u8]) -> bool {
+    let colon = host.iter().position(|byte| *byte == b':');
+    let (name, port) = match colon {
+        Some(at) => (&host[..at], &host[at + 1..]),
+        None => (host, &b"0"[..]),
+    };
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    !name.is_empty()
+        && name.iter().all(is_plain)
+        && (1..=5).contains(&port.len())
+        && port.iter().all(u8::is_ascii_digit)
 }
 
 /// A name or address, perhaps with a port, and no user before it.
