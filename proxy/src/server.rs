@@ -14,12 +14,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -200,13 +201,13 @@ where
     });
     let connection = http.serve_connection(io, service);
     // Until the first request the HTTP library keeps no time: it waits to see which version it is.
-    let silent = async {
-        tokio::time::sleep(within).await;
-        if asked.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
+    let mut patience = pin!(tokio::time::sleep(within));
+    let silent = poll_fn(|context| match asked.load(Ordering::Relaxed) {
+        true => Poll::Pending,
+        false => patience.as_mut().poll(context),
+    });
     tokio::select! {
+        biased;
         ended = watcher.watch(connection) => {
             // What goes wrong on one connection is that client's affair.
             if let Err(error) = ended {
