@@ -1,5 +1,6 @@
 //! Bodies: reading a request under limits, and the response that closes its record.
 
+use crate::clock;
 use crate::error::Error;
 use crate::load::Permit;
 use crate::record::{Event, Outcome};
@@ -12,6 +13,7 @@ use http_body_util::BodyExt;
 use portcullis_config::Limits;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt};
 
 /// Compressed bytes below which the ratio limit does not count: small texts compress well.
@@ -200,7 +202,7 @@ pub(crate) async fn read_request<B>(
     headers: &HeaderMap,
     body: B,
     limits: &Limits,
-    within: std::time::Duration,
+    (started, limit): (Instant, Duration),
     permit: &mut Option<Permit>,
 ) -> Result<Bytes, Error>
 where
@@ -208,9 +210,9 @@ where
 {
     let encoding = encoding_of(headers)?;
     let reading = read_whole(body, limits.body, "request body", permit);
-    let read = tokio::time::timeout(within, reading)
+    let read = clock::within(started, limit, reading)
         .await
-        .map_err(|_| Error::SlowClient)?;
+        .ok_or(Error::SlowClient)?;
     let whole = read.map_err(request_error)?;
     let ratio = limits.decompression_ratio;
     let decoded = decode_whole(encoding, whole, limits.body, ratio, permit).await;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::gate::Gate;
+use crate::headers;
 use crate::record::{Event, micros};
 use crate::reply::Answer;
 use crate::request::failed_lookup;
@@ -171,7 +172,7 @@ impl Gate {
         let encoding = crate::body::encoding_of(&answer_head.headers)
             .map_err(|_| Error::BadAnswer("its content-encoding is not one we read".into()))?;
         let body = self.read_answer(incoming, encoding, event).await?;
-        let headers = end_to_end(&answer_head.headers);
+        let headers = end_to_end(&answer_head.headers, headers::STAMPS);
         Ok(Answer::Whole {
             status: answer_head.status,
             headers,

@@ -14,6 +14,8 @@ const POLICY: HeaderName = HeaderName::from_static("x-portcullis-policy");
 const COVERAGE: HeaderName = HeaderName::from_static("x-portcullis-coverage");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Headers that most answers get from us.
+pub(crate) const STAMPS: usize = 7;
 /// Says that what follows was written by a model.
 pub(crate) const AI_DISCLOSURE: HeaderName = HeaderName::from_static("ai-disclosure");
 
@@ -41,7 +43,10 @@ pub(crate) fn stamp(headers: &mut HeaderMap, event: &Event, coverage: Coverage, 
     set(headers, DECISION, &event.id);
     headers.insert(ACTION, HeaderValue::from_static(event.enforced.name()));
     set(headers, POLICY, &event.policy);
-    set(headers, COVERAGE, &coverage.to_string());
+    match coverage {
+        Coverage::Full => drop(headers.insert(COVERAGE, HeaderValue::from_static("full"))),
+        other => set(headers, COVERAGE, &other.to_string()),
+    }
     set(headers, SERVER_TIMING, &timing(event));
     if event.enforced == Action::Block {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -51,15 +56,20 @@ pub(crate) fn stamp(headers: &mut HeaderMap, event: &Event, coverage: Coverage, 
 fn timing(event: &Event) -> String {
     let upstream = event.timings.upstream_us;
     let guard = crate::record::micros(event.opened().elapsed()).saturating_sub(upstream);
-    let mut timing = String::with_capacity(48);
-    let millis = |us: u64| (us / 1000, us % 1000);
-    let (guard, upstream) = (millis(guard), millis(upstream));
-    let _ = write!(
-        timing,
-        "guard;dur={}.{:03}, upstream;dur={}.{:03}",
-        guard.0, guard.1, upstream.0, upstream.1
-    );
+    let mut timing = String::with_capacity(64);
+    timing.push_str("guard;dur=");
+    push_millis(&mut timing, guard);
+    timing.push_str(", upstream;dur=");
+    push_millis(&mut timing, upstream);
     timing
+}
+
+/// Microseconds as milliseconds with three digits after the point.
+fn push_millis(timing: &mut String, us: u64) {
+    let _ = write!(timing, "{}.", us / 1000);
+    let rest = us % 1000;
+    let digits = [rest / 100, rest / 10 % 10, rest % 10];
+    timing.extend(digits.map(|digit| char::from(b'0' + digit as u8)));
 }
 
 /// Ids and digests are plain ASCII; anything else is left out.
@@ -72,6 +82,16 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_milliseconds_with_three_digits() {
+        let shown = |us| {
+            let mut shown = String::new();
+            push_millis(&mut shown, us);
+            shown
+        };
+        assert_eq!([0, 7, 42_050].map(shown), ["0.000", "0.007", "42.050"]);
+    }
 
     #[test]
     fn only_a_sane_request_id_is_taken_over() {

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 impl Gate {
     /// The request without what is no longer used.
-    pub(crate) fn without_old(&self, exchange: Exchange) -> Result<Exchange, Error> {
+    pub(crate) fn without_old(&self, exchange: Box<Exchange>) -> Result<Box<Exchange>, Error> {
         // One turn has no history.
         if exchange.turns.len() < 2 {
             return Ok(exchange);
@@ -50,9 +50,9 @@ impl Gate {
     /// refusals after them: such a turn may pass now that more has been said, and was refused.
     pub(crate) fn without_refused_here(
         &self,
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         salt: &Salt,
-    ) -> Result<Exchange, Error> {
+    ) -> Result<Box<Exchange>, Error> {
         let mut dropped = BTreeSet::new();
         let mut said = Said::default();
         // The last turn is what is being asked now: it stays.
@@ -90,7 +90,7 @@ impl Gate {
         exchange: &Exchange,
         stopping: &[usize],
         salt: &Salt,
-    ) -> Result<Option<Exchange>, Error> {
+    ) -> Result<Option<Box<Exchange>>, Error> {
         let mut dropped = BTreeSet::new();
         for turn_idx in stopping {
             let turn = &exchange.turns[*turn_idx];
@@ -109,12 +109,15 @@ impl Gate {
             return Ok(None);
         }
         let edits: Vec<Edit> = dropped.into_iter().map(Edit::DropTurn).collect();
-        self.edited(exchange.clone(), &edits).map(Some)
+        self.reread(exchange, &edits).map(Some)
     }
 
     /// The request without our refusals of earlier answers: a model must not read them as its own.
     /// `None` when there are none.
-    pub(crate) fn without_refusals(&self, exchange: &Exchange) -> Result<Option<Exchange>, Error> {
+    pub(crate) fn without_refusals(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<Option<Box<Exchange>>, Error> {
         let mut edits = Vec::new();
         for (idx, turn) in exchange.turns.iter().enumerate() {
             if turn.role != Role::Assistant {
@@ -145,7 +148,7 @@ impl Gate {
         if edits.is_empty() {
             return Ok(None);
         }
-        self.edited(exchange.clone(), &edits).map(Some)
+        self.reread(exchange, &edits).map(Some)
     }
 
     fn refusal_after(&self, exchange: &Exchange, turn_idx: usize) -> Option<usize> {
@@ -181,12 +184,17 @@ impl Gate {
             && self.commands.is_command(&exchange.turn_text(turn_idx))
     }
 
-    fn edited(&self, exchange: Exchange, edits: &[Edit]) -> Result<Exchange, Error> {
+    fn edited(&self, exchange: Box<Exchange>, edits: &[Edit]) -> Result<Box<Exchange>, Error> {
         if edits.is_empty() {
             return Ok(exchange);
         }
+        self.reread(&exchange, edits)
+    }
+
+    fn reread(&self, exchange: &Exchange, edits: &[Edit]) -> Result<Box<Exchange>, Error> {
         let body = exchange.outgoing(edits).map_err(|_| Error::Internal)?;
-        Ok(exchange.dialect.parse(body, &self.parse_rules())?)
+        let exchange = exchange.dialect.parse(body, &self.parse_rules())?;
+        Ok(Box::new(exchange))
     }
 }
 

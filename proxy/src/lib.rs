@@ -7,6 +7,7 @@
 //! `docs/request-life.md`, its picture.
 
 pub mod body;
+mod clock;
 mod commands;
 pub mod encoder;
 mod error;

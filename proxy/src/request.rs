@@ -1,6 +1,7 @@
 //! The story of a request. Each step has its name from `docs/request-life.md`.
 
 use crate::body::{self, ResponseBody};
+use crate::clock;
 use crate::commands::Command;
 use crate::error::{Error, Source};
 use crate::gate::Gate;
@@ -27,7 +28,7 @@ use std::time::Instant;
 
 /// A prompt that went to the upstream, and what its answer needs to know of it.
 struct Asked {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     asker: Asker,
     notice: Option<String>,
 }
@@ -88,7 +89,7 @@ impl Gate {
     ) -> Result<Answer, Error> {
         event.route = dialect.route_name();
         event.dialect = dialect.name();
-        let exchange = self.parse(dialect, head, body, event).await?;
+        let (exchange, parsed) = self.parse(dialect, head, body, event).await?;
         let asker = self.identify(tenant, head, &exchange, event);
 
         if let Some(command) = self.commands.intercept(&exchange) {
@@ -100,9 +101,10 @@ impl Gate {
             .notice(exchange.user_turns())
             .map(str::to_owned);
         let exchange = self.without_old(exchange)?;
-        let started = Instant::now();
+        // One look at the clock ends a step and begins the next.
         let screened = self.screen_prompt(exchange, asker, event).await;
-        event.timings.screen_prompt_us = micros(started.elapsed());
+        let decided = Instant::now();
+        event.timings.screen_prompt_us = micros(decided - parsed);
         let (exchange, edits) = match screened? {
             (exchange, PromptVerdict::Forward(edits)) => (exchange, edits),
             (exchange, PromptVerdict::Stop(terminal)) => {
@@ -126,16 +128,18 @@ impl Gate {
         head: &Parts,
         body: Incoming,
         event: &mut Event,
-    ) -> Result<Exchange, Error> {
+    ) -> Result<(Box<Exchange>, Instant), Error> {
         let body = self.read_json(head, body, event).await?;
         let started = Instant::now();
         let exchange = dialect
             .parse(body, &self.parse_rules())
             .map_err(Error::from)?;
-        event.timings.parse_us = micros(started.elapsed());
+        let parsed = Instant::now();
+        event.timings.parse_us = micros(parsed - started);
         event.stream = exchange.stream;
         event.model = exchange.model.as_deref().map(digest_of);
-        Ok(exchange)
+        // It goes from step to step, and is large.
+        Ok((Box::new(exchange), parsed))
     }
 
     /// Reads a JSON body under the limits of the configuration.
@@ -150,7 +154,7 @@ impl Gate {
             &head.headers,
             body,
             &self.config.limits,
-            self.config.timeouts.read,
+            (event.opened(), self.config.timeouts.read),
             &mut event.permit,
         )
         .await
@@ -231,7 +235,7 @@ impl Gate {
         let encoding = body::encoding_of(answer.headers())
             .map_err(|_| Error::BadAnswer("its content-encoding is not one we read".into()))?;
         let (head, incoming) = answer.into_parts();
-        let headers = end_to_end(&head.headers);
+        let headers = end_to_end(&head.headers, headers::STAMPS);
         if is_kind(&head.headers, "text/event-stream") {
             event.stream = true;
             event.labels.push("header");
@@ -292,9 +296,9 @@ impl Gate {
             let ratio = limits.decompression_ratio;
             body::decode_whole(encoding, whole, limits.answer, ratio, permit).await
         };
-        let read = tokio::time::timeout(self.config.timeouts.upstream, reading).await;
+        let read = clock::within(started, self.config.timeouts.upstream, reading).await;
         event.timings.upstream_us += micros(started.elapsed());
-        let read = read.map_err(|_| Error::UpstreamTimeout)?;
+        let read = read.ok_or(Error::UpstreamTimeout)?;
         read.map_err(|error| match error {
             body::ReadError::Overloaded => Error::Overloaded,
             other => Error::BadAnswer(other.to_string()),
@@ -311,7 +315,7 @@ impl Gate {
         let body = self
             .read_answer(incoming, body::Encoding::Identity, event)
             .await?;
-        let mut headers = end_to_end(&head.headers);
+        let mut headers = end_to_end(&head.headers, headers::STAMPS);
         // Kept as it is, so its encoding is too.
         if let Some(encoding) = head.headers.get(header::CONTENT_ENCODING) {
             headers.insert(header::CONTENT_ENCODING, encoding.clone());
@@ -432,6 +436,9 @@ fn is_kind(headers: &HeaderMap, kind: &str) -> bool {
     let (Some(value), None) = (named.next(), named.next()) else {
         return false;
     };
+    if value.as_bytes() == kind.as_bytes() {
+        return true;
+    }
     let Ok(value) = value.to_str() else {
         return false;
     };

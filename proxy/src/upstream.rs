@@ -1,5 +1,6 @@
 //! The LLM endpoints behind us: one pooled client, and the head of each answer.
 
+use crate::clock;
 use crate::error::Error;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use portcullis_config::{Timeouts, Upstreams};
 use portcullis_protocol::Dialect;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Headers that belong to one connection, or that we set ourselves.
 const NOT_FORWARDED: [HeaderName; 10] = [
@@ -118,13 +119,11 @@ impl Upstream {
         request
             .headers_mut()
             .insert(header::HOST, endpoint.host.clone());
-        let answer = tokio::time::timeout(self.within, self.client.request(request)).await;
-        answer
-            .map_err(|_| Error::UpstreamTimeout)?
-            .map_err(|error| {
-                tracing::warn!(%error, upstream = key, "the upstream could not be reached");
-                Error::Unreachable
-            })
+        let answer = clock::within(Instant::now(), self.within, self.client.request(request)).await;
+        answer.ok_or(Error::UpstreamTimeout)?.map_err(|error| {
+            tracing::warn!(%error, upstream = key, "the upstream could not be reached");
+            Error::Unreachable
+        })
     }
 }
 
@@ -161,7 +160,7 @@ fn endpoint(key: &'static str, url: Option<&str>) -> Result<Option<Endpoint>, Ba
 
 /// The client's headers for the upstream. What we cannot read we cannot screen, so plain text is asked for.
 fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = end_to_end(headers);
+    let mut kept = end_to_end(headers, 2);
     kept.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
@@ -169,11 +168,11 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Headers without those of a connection, of an encoding, and our own.
+/// Headers without those of a connection, of an encoding, and our own; with room for some more.
 #[must_use]
-pub(crate) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn end_to_end(headers: &HeaderMap, room: usize) -> HeaderMap {
     let named_by_connection = connection_tokens(headers);
-    let mut kept = HeaderMap::with_capacity(headers.len() + 8);
+    let mut kept = HeaderMap::with_capacity(headers.len() + room);
     for (name, value) in headers {
         let hop = NOT_FORWARDED.contains(name)
             || name.as_str().starts_with("x-portcullis-")

@@ -19,6 +19,11 @@ pub(crate) struct Joint {
 impl Joint {
     /// Takes the turns that some parts stand in together. `None` where they are no evidence.
     pub(crate) fn of(parts: &[Part], windows: &[Window]) -> Option<Self> {
+        let mut said = parts.iter().filter(|part| is_said(part));
+        let first = said.next()?.turn;
+        if said.all(|part| part.turn == first) {
+            return None;
+        }
         let mut turns = latest(parts);
         let last = turns.last().filter(|_| 1 < turns.len())?.0;
         let mut detector = Detector::Linear;

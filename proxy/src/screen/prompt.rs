@@ -25,10 +25,10 @@ impl Gate {
     /// would be forwarded: without turns that were refused before.
     pub(crate) async fn screen_prompt(
         &self,
-        exchange: Exchange,
+        exchange: Box<Exchange>,
         asker: Asker,
         event: &mut Event,
-    ) -> Result<(Exchange, PromptVerdict), Error> {
+    ) -> Result<(Box<Exchange>, PromptVerdict), Error> {
         let mut exchange = self.without_refused_here(exchange, &asker.salt)?;
         let (mut seen, mut decision) = self.judge(&exchange, asker, event).await?;
         if stops(&decision) {

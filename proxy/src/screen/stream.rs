@@ -50,7 +50,7 @@ const ROOM: u64 = 64 * 1024;
 /// What a stream is guarded with.
 #[derive(Debug)]
 pub(crate) struct StreamPlan {
-    pub(crate) exchange: Exchange,
+    pub(crate) exchange: Box<Exchange>,
     pub(crate) asker: Asker,
     pub(crate) notice: Option<String>,
     pub(crate) encoding: Encoding,
