@@ -1,4 +1,7 @@
 //! Tensors by name, out of one or several safetensors files, as f32.
+//!
+//! A matrix `X` may be kept in 8 bits: whole numbers, and beside them `X.scale` with one factor for
+//! each row.
 
 use super::Read;
 use crate::LoadError;
@@ -105,12 +108,13 @@ impl Tensors {
         let file = &self.files[entry.file_idx];
         let (start, end) = entry.told.data_offsets;
         let bytes = &file.bytes[entry.start + start..entry.start + end];
-        let Some(values) = floats(bytes, entry.told.dtype) else {
-            return Err(LoadError::TensorType {
+        let values = match (entry.told.dtype, &entry.told.shape[..]) {
+            (Dtype::I8, &[n_rows, _]) => self.scaled(name, bytes, n_rows)?,
+            (dtype, _) => floats(bytes, dtype).ok_or_else(|| LoadError::TensorType {
                 name: name.into(),
                 path: file.path.clone(),
-                dtype: format!("{:?}", entry.told.dtype),
-            });
+                dtype: format!("{dtype:?}"),
+            })?,
         };
         self.n_taken.set(self.n_taken.get() + values.len());
         match values.iter().position(|value| !value.is_finite()) {
@@ -122,6 +126,20 @@ impl Tensors {
                 value: values[index],
             }),
         }
+    }
+}
+
+impl Tensors {
+    /// A matrix kept in 8 bits.
+    fn scaled(&self, name: &str, bytes: &[u8], n_rows: usize) -> Result<Vec<f32>, LoadError> {
+        let scales = self.take([format!("{name}.scale")], &[n_rows])?;
+        let width = bytes.len() / n_rows.max(1);
+        let rows = bytes.chunks_exact(width.max(1)).zip(&scales);
+        let values = rows.flat_map(|(row, scale)| {
+            row.iter()
+                .map(move |byte| f32::from(byte.cast_signed()) * scale)
+        });
+        Ok(values.collect())
     }
 }
 

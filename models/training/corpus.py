@@ -1,0 +1,251 @@
+"""Labelled rows: reading them, choosing them for an epoch, and cutting them into batches."""
+
+import gzip
+import json
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+import transforms
+from compose import HAZARDS, LABELS
+
+#: Public sources that training never sees: with the authored dev rows they are the
+#: out-of-distribution part of the dev set.
+HELD_OUT = {"toxigen_prompts", "wiki_toxicity", "taskmaster", "bbh", "cyberseceval_instruct"}
+#: Comment sources whose question (is this hate?) the taxonomy asks too: taken whole.
+HATE_SOURCES = {
+    "edos", "hatemoji_build", "stormfront", "germeval2018", "korean_hate", "told_br", "davidson",
+    "identity_templates",
+}
+#: Rows of other comment sources that one epoch takes.
+OTHER_COMMENTS = 22_000
+#: How often the hazards with few positives are shown in an epoch.
+RARE_REPEATS = 3
+RARE = [name for name in HAZARDS if name not in ("hate", "harassment")]
+
+
+@dataclass
+class Row:
+    text: str
+    role: str
+    lang: str
+    source: str
+    labels: dict[str, int]
+    context: str | None = None
+    #: Where in a long text its label is earned: 0 at the start, 1 at the end; unknown without.
+    focus: float | None = None
+
+
+#: What a source says of the place of an injection.
+POSITIONS = {"start": 0.0, "middle": 0.5, "end": 1.0}
+
+
+def read(path: Path) -> list[Row]:
+    """Rows of a JSON Lines file, gzipped or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    rows = []
+    with opener(path, "rt", encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                text, labels = row["text"], row["labels"]
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise SystemExit(f"{path}:{number}: each line needs `text` and `labels`: {error!r}")
+            unknown = set(labels) - set(LABELS)
+            if unknown:
+                raise SystemExit(f"{path}:{number}: no such label: {', '.join(sorted(unknown))}")
+            meta = row.get("meta") or {}
+            rows.append(
+                Row(text, row.get("role", "prompt"), row.get("lang", "en"), row.get("source", "own"),
+                    labels, row.get("context") or meta.get("context"), POSITIONS.get(meta.get("position")))
+            )
+    return rows
+
+
+class Frames:
+    """The manipulative forms of the authored files, put around requests of the corpus."""
+
+    def __init__(self, files: list[dict]):
+        self.forms = [f for file in files for of in file.get("form_frames", {}).values() for f in of]
+        self.attacks = [f for file in files for of in file.get("attack_frames", {}).values() for f in of]
+        english = [file for file in files if file["lang"] == "en"]
+        self.injections = [f for file in english for of in file.get("injections", {}).values() for f in of]
+        self.sentences = [f for file in english for f in file.get("safe_indirect", [])]
+
+    def around(self, row: Row, draw: random.Random) -> Row:
+        labels = dict(row.labels)
+        if draw.random() < 0.6 or not self.attacks:
+            frame = draw.choice(self.forms)
+            if labels.get("unsafe") == 1:
+                labels.pop("jailbreak", None)
+        else:
+            frame = draw.choice(self.attacks)
+            labels["jailbreak"] = 1
+            labels.pop("injection", None)
+        text = frame.replace("{request}", row.text)
+        return Row(text, row.role, row.lang, row.source, labels)
+
+    def planted(self, row: Row, draw: random.Random) -> Row:
+        """A stretch of a long harmless text with a sentence in it that gives an order: to an
+        assistant, which is an injection, or to the reader, which is none."""
+        start = draw.randrange(max(1, len(row.text) - 500))
+        body = row.text[start : start + draw.randrange(150, 500)]
+        breaks = [0, len(body), *(at + 1 for at, sign in enumerate(body) if sign in "\n.!?")]
+        at = draw.choice(breaks)
+        is_attack = draw.random() < 0.5
+        sentence = draw.choice(self.injections if is_attack else self.sentences)
+        labels = dict(row.labels)
+        if is_attack:
+            labels["injection"] = 1
+            for label in ("unsafe", "jailbreak"):
+                labels.pop(label, None)
+        glue = draw.choice([" ", "\n", "\n\n"])
+        text = (body[:at].rstrip() + glue + sentence + glue + body[at:].lstrip()).strip()
+        return Row(text, row.role, row.lang, row.source, labels)
+
+
+def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[Row]:
+    """The rows of one epoch, some of them in another form."""
+    chosen, comments = [], []
+    for row in rows:
+        is_rare = any(row.labels.get(name) == 1 for name in RARE) and not row.source.startswith("authored")
+        if is_rare:
+            chosen += [row] * RARE_REPEATS
+        elif row.role == "comment" and row.source not in HATE_SOURCES and not row.source.startswith("authored"):
+            comments.append(row)
+        elif row.source in ("davidson", "told_br") and draw.random() < 0.6:
+            continue
+        else:
+            chosen.append(row)
+    chosen += draw.sample(comments, min(OTHER_COMMENTS, len(comments)))
+    chosen = [formed(row, frames, draw) for row in chosen]
+    draw.shuffle(chosen)
+    return chosen
+
+
+def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
+    """Most rows as they are; short English prompts sometimes in a frame, any text in a disguise."""
+    dice = draw.random()
+    is_short = len(row.text) < 400
+    is_plain = row.role == "prompt" and row.lang == "en" and row.labels.get("injection") != 1
+    if frames and frames.forms and is_short and is_plain and row.labels.get("jailbreak") != 1:
+        share = 0.3 if row.labels.get("unsafe") == 1 else 0.08
+        if dice < share and not row.source.startswith("authored"):
+            return frames.around(row, draw)
+    is_harmless = row.labels.get("unsafe") == 0 and row.labels.get("injection", 0) == 0
+    if frames and frames.injections and not is_short and is_harmless and dice < 0.08:
+        return frames.planted(row, draw)
+    if is_short and 0.9 < dice:
+        text, form = transforms.disguise(row.text, draw)
+        labels = dict(row.labels)
+        if form in ("suffix_noise", "code_wrap", "split_parts"):
+            labels.pop("jailbreak", None)
+        return Row(text, row.role, row.lang, row.source, labels, row.context)
+    if is_short and dice > 0.895 and row.labels.get("unsafe") == 0:
+        return Row(transforms.encoded(row.text, draw), row.role, row.lang, row.source, row.labels)
+    return row
+
+
+def targets(rows: list[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and which of them are known, `[n_rows, n_labels]`."""
+    values = np.zeros((len(rows), len(LABELS)), np.float32)
+    known = np.zeros_like(values)
+    for k, row in enumerate(rows):
+        for label, value in row.labels.items():
+            idx = LABELS.index(label)
+            values[k, idx], known[k, idx] = value, 1.0
+    return values, known
+
+
+def positive_weights(rows: list[Row], most: float = 6.0) -> np.ndarray:
+    """Square root of negatives per positive, at most `most`."""
+    values, known = targets(rows)
+    n_positive = (values * known).sum(0)
+    n_negative = known.sum(0) - n_positive
+    return np.sqrt(np.clip(n_negative / np.maximum(n_positive, 1), 1, most**2)).astype(np.float32)
+
+
+class Cutter:
+    """Texts to token ids: whole, or one window of them."""
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int):
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        self.cls = tokenizer.token_to_id("[CLS]")
+        self.sep = tokenizer.token_to_id("[SEP]")
+
+    def ids(self, texts: list[str]) -> list[list[int]]:
+        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encoded]
+
+    def window(self, ids: list[int], start: int = 0, n_tokens: int | None = None) -> list[int]:
+        n_tokens = min(n_tokens or self.max_tokens - 2, self.max_tokens - 2)
+        return [self.cls, *ids[start : start + n_tokens], self.sep]
+
+    def drawn(self, ids: list[int], row: Row, draw: random.Random) -> list[int]:
+        """A window to learn from: harmless texts anywhere, harmful ones where they begin, mostly."""
+        room = self.max_tokens - 2
+        is_answer = row.role == "response"
+        is_harmless = not any(row.labels.get(label) == 1 for label in LABELS if not label.startswith("advice"))
+        if is_harmless and 64 < len(ids) and draw.random() < 0.7:
+            room = min(room, 30 if is_answer and draw.random() < 0.5 else 62)
+        if len(ids) <= room:
+            return self.window(ids)
+        last = len(ids) - room
+        if row.focus is not None:
+            return self.window(ids, int(row.focus * last), room)
+        start = draw.randrange(last + 1) if is_harmless or draw.random() < 0.3 else 0
+        return self.window(ids, start, room)
+
+    def all(self, ids: list[int], n_tokens: int, overlap: int) -> list[list[int]]:
+        """Every window of a text."""
+        step = n_tokens - overlap
+        starts = range(0, max(1, len(ids) - overlap), step)
+        return [self.window(ids, start, n_tokens) for start in starts]
+
+
+def batches(windows: list[list[int]], budget: int, draw: random.Random | None) -> list[list[int]]:
+    """Indices of windows of like length, `budget` padded tokens to a batch, in random order."""
+    order = list(range(len(windows)))
+    if draw:
+        draw.shuffle(order)
+    cut = []
+    for start in range(0, len(order), 4096):
+        pool = sorted(order[start : start + 4096], key=lambda k: len(windows[k]))
+        batch: list[int] = []
+        longest = 0
+        for k in pool:
+            longest = max(longest, len(windows[k]))
+            if batch and budget < longest * (len(batch) + 1):
+                cut.append(batch)
+                batch, longest = [], len(windows[k])
+            batch.append(k)
+        if batch:
+            cut.append(batch)
+    if draw:
+        draw.shuffle(cut)
+    return cut
+
+
+def padded(windows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    longest = max(map(len, windows))
+    ids = np.zeros((len(windows), longest), np.int64)
+    mask = np.zeros((len(windows), longest), np.int64)
+    for k, window in enumerate(windows):
+        ids[k, : len(window)] = window
+        mask[k, : len(window)] = 1
+    return ids, mask
+
+
+def counts(rows: list[Row]) -> str:
+    by_label: dict[str, Counter] = defaultdict(Counter)
+    for row in rows:
+        for label, value in row.labels.items():
+            by_label[label][value] += 1
+    return ", ".join(f"{label} {by_label[label][1]}/{by_label[label][0]}" for label in LABELS)
