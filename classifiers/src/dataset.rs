@@ -13,10 +13,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// What kind of text a row holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Written to a model.
+    #[default]
     Prompt,
     /// Written by a model, or as an answer.
     Response,
@@ -51,6 +52,12 @@ impl Labels {
         }
     }
 
+    /// Whether nothing at all is known.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        Category::ALL.into_iter().all(|category| self.get(category).is_none())
+    }
+
     /// Whether the category holds; `None` when nobody looked.
     #[must_use]
     pub const fn get(&self, category: Category) -> Option<bool> {
@@ -80,6 +87,8 @@ pub struct Row {
     pub labels: Labels,
     /// Rows of one group must stay on one side of any split.
     pub group: Option<String>,
+    /// The prompt that a response answers, where it is known.
+    pub context: Option<Content>,
 }
 
 /// Why a data file could not be read.
@@ -192,11 +201,13 @@ impl Iterator for Rows {
     }
 }
 
-/// A row as it stands in the file.
+/// A row as it stands in the file; only its text is needed.
 #[derive(Deserialize)]
 struct Line {
+    #[serde(default)]
     id: String,
     text: String,
+    #[serde(default)]
     role: Role,
     #[serde(default)]
     lang: String,
@@ -204,9 +215,21 @@ struct Line {
     source: String,
     #[serde(default)]
     licence: String,
+    #[serde(default)]
     labels: BTreeMap<String, i64>,
     #[serde(default)]
     group: Option<String>,
+    #[serde(default)]
+    context: Option<String>,
+    #[serde(default)]
+    meta: Meta,
+}
+
+/// What the source itself says.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Meta {
+    context: Option<String>,
 }
 
 impl Rows {
@@ -226,6 +249,7 @@ impl Rows {
             source: line.source,
             licence: line.licence,
             group: line.group,
+            context: line.context.or(line.meta.context).map(Content::from),
         })
     }
 

@@ -22,7 +22,13 @@ HATE_SOURCES = {
     "identity_templates",
 }
 #: Rows of other comment sources that one epoch takes.
-OTHER_COMMENTS = 22_000
+OTHER_COMMENTS = 12_000
+#: Large sources of rows that are much alike: an epoch takes this share of them.
+MUCH_ALIKE = {
+    "davidson": 0.4, "told_br": 0.4, "sgd": 0.4, "xquad": 0.4, "clinc150": 0.4, "banking77": 0.5,
+    "anthropic_evals": 0.4, "identity_templates": 0.4, "medquad": 0.4, "chatterbot": 0.5,
+    "stormfront": 0.6,
+}
 #: How often the hazards with few positives are shown in an epoch.
 RARE_REPEATS = 3
 RARE = [name for name in HAZARDS if name not in ("hate", "harassment")]
@@ -119,7 +125,7 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[R
             chosen += [row] * RARE_REPEATS
         elif row.role == "comment" and row.source not in HATE_SOURCES and not row.source.startswith("authored"):
             comments.append(row)
-        elif row.source in ("davidson", "told_br") and draw.random() < 0.6:
+        elif MUCH_ALIKE.get(row.source, 1.0) < draw.random():
             continue
         else:
             chosen.append(row)
@@ -210,31 +216,29 @@ class Cutter:
         return [self.window(ids, start, n_tokens) for start in starts]
 
 
+def rounded(n_tokens: int) -> int:
+    """Lengths are padded to a few sizes only: a new shape costs the CPU's kernels a new plan."""
+    return -(-n_tokens // 16) * 16
+
+
 def batches(windows: list[list[int]], budget: int, draw: random.Random | None) -> list[list[int]]:
     """Indices of windows of like length, `budget` padded tokens to a batch, in random order."""
-    order = list(range(len(windows)))
-    if draw:
-        draw.shuffle(order)
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for k, window in enumerate(windows):
+        by_length[rounded(len(window))].append(k)
     cut = []
-    for start in range(0, len(order), 4096):
-        pool = sorted(order[start : start + 4096], key=lambda k: len(windows[k]))
-        batch: list[int] = []
-        longest = 0
-        for k in pool:
-            longest = max(longest, len(windows[k]))
-            if batch and budget < longest * (len(batch) + 1):
-                cut.append(batch)
-                batch, longest = [], len(windows[k])
-            batch.append(k)
-        if batch:
-            cut.append(batch)
+    for length, members in sorted(by_length.items()):
+        if draw:
+            draw.shuffle(members)
+        n_rows = budget // length
+        cut += [members[start : start + n_rows] for start in range(0, len(members), n_rows)]
     if draw:
         draw.shuffle(cut)
     return cut
 
 
 def padded(windows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    longest = max(map(len, windows))
+    longest = rounded(max(map(len, windows)))
     ids = np.zeros((len(windows), longest), np.int64)
     mask = np.zeros((len(windows), longest), np.int64)
     for k, window in enumerate(windows):

@@ -28,9 +28,9 @@ from model import Guard, enlarged_tokenizer, save
 
 HERE = Path(__file__).parent
 #: Tokens of the window of a prompt that an answer is judged beside.
-CONTEXT_TOKENS = 64
+CONTEXT_TOKENS = 62
 #: How often an answer that has a prompt is shown with it.
-CONTEXT_SHARE = 0.6
+CONTEXT_SHARE = 0.5
 
 
 def parsed() -> argparse.Namespace:
@@ -117,20 +117,22 @@ class Epoch:
 def loss_of(guard: Guard, epoch: Epoch, batch: list[int], weights: torch.Tensor, seed: int) -> torch.Tensor:
     draw = random.Random(seed)
     beside = [k for k in batch if k in epoch.contexts and draw.random() < CONTEXT_SHARE]
-    windows = [epoch.windows[k] for k in batch] + [epoch.contexts[k] for k in beside]
-    ids, mask = map(torch.from_numpy, corpus.padded(windows))
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs = guard(ids, mask)
-    outputs = outputs.float()
-    answers = outputs[: len(batch)]
+    answers = run(guard, [epoch.windows[k] for k in batch])
     prompts = torch.zeros_like(answers)
     if beside:
-        at = torch.tensor([batch.index(k) for k in beside])
-        prompts = prompts.index_copy(0, at, outputs[len(batch) :])
+        places = {k: place for place, k in enumerate(batch)}
+        at = torch.tensor([places[k] for k in beside])
+        prompts = prompts.index_copy(0, at, run(guard, [epoch.contexts[k] for k in beside]))
     logits = guard.joined(answers, prompts)
     values, known = torch.from_numpy(epoch.values[batch]), torch.from_numpy(epoch.known[batch])
     each = functional.binary_cross_entropy_with_logits(logits, values, reduction="none", pos_weight=weights)
     return (each * known).sum() / known.sum().clamp(min=1)
+
+
+def run(guard: Guard, windows: list[list[int]]) -> torch.Tensor:
+    ids, mask = map(torch.from_numpy, corpus.padded(windows))
+    with torch.autocast("cpu", torch.bfloat16):
+        return guard(ids, mask).float()
 
 
 def optimiser(guard: Guard, options: argparse.Namespace) -> torch.optim.AdamW:
@@ -211,10 +213,7 @@ def outputs_of(guard: Guard, cutter: Cutter, texts: list[str], n_tokens: int, ov
         owners += [k] * len(own)
     found = None
     for batch in corpus.batches(windows, 16_384, None):
-        ids, mask = map(torch.from_numpy, corpus.padded([windows[k] for k in batch]))
-        with torch.autocast("cpu", torch.bfloat16):
-            rows = guard(ids, mask)
-        rows = rows.float().numpy()
+        rows = run(guard, [windows[k] for k in batch]).numpy()
         if found is None:
             found = np.full((len(texts), rows.shape[1]), -np.inf, np.float32)
         np.maximum.at(found, [owners[k] for k in batch], rows)

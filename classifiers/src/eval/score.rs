@@ -1,7 +1,7 @@
 //! Scores the rows of one set, and keeps the scores only.
 
 use super::EvalError;
-use crate::classifier::{Class, Classifier, Failure, Job, Pending, Segment, Unit, Verdict};
+use crate::classifier::{Class, Classifier, Failure, Job, Pending, Segment, Shed, Unit, Verdict};
 use crate::dataset::{self, Labels, Row};
 use portcullis_config::Action;
 use portcullis_policy::{Engine, Evidence};
@@ -74,32 +74,25 @@ pub(super) fn score_set(
     }
 }
 
-/// The windows of each row.
+/// The windows of each row: those with a context in jobs of their own, all others in one.
 fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Window>>, Failure> {
     let deadline = Instant::now() + JOB_TIME;
-    let segments = batch.iter().zip(0..).map(|(row, row_idx)| Segment {
-        part: PartId(row_idx),
-        surface: row.role.surface(),
-        start: 0,
-        content: row.text.clone(),
-    });
-    let job = Job {
-        segments: segments.collect(),
-        context: None,
-        unit: Unit::Text,
-        tenant: 0,
-        salt: None,
-        deadline,
-        class: Class::Bulk,
-    };
-    let verdict = wait(classifier.submit(job)?, deadline)?;
+    let (beside, alone): (Vec<_>, Vec<_>) = (0..)
+        .zip(batch)
+        .partition(|(_, row)| row.context.is_some());
+    let orders = beside.chunks(1).chain([&alone[..]]);
+    let orders = orders.filter(|rows| !rows.is_empty());
+    let jobs = orders.map(|rows| job(rows, deadline));
+    let pending: Result<Vec<Pending>, Shed> = jobs.map(|job| classifier.submit(job)).collect();
 
     let mut by_row = vec![Vec::new(); batch.len()];
-    for window in verdict.windows {
-        by_row
-            .get_mut(window.span.part.0 as usize)
-            .ok_or(Failure::Died)?
-            .push(window);
+    for pending in pending? {
+        for window in wait(pending, deadline)?.windows {
+            by_row
+                .get_mut(window.span.part.0 as usize)
+                .ok_or(Failure::Died)?
+                .push(window);
+        }
     }
     let left_out =
         |(row, windows): (&Row, &Vec<Window>)| windows.is_empty() && !row.text.is_empty();
@@ -107,6 +100,25 @@ fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Win
         return Err(Failure::Died);
     }
     Ok(by_row)
+}
+
+/// Rows of one context, by their numbers.
+fn job(rows: &[(u32, &Row)], deadline: Instant) -> Job {
+    let segments = rows.iter().map(|(row_idx, row)| Segment {
+        part: PartId(*row_idx),
+        surface: row.role.surface(),
+        start: 0,
+        content: row.text.clone(),
+    });
+    Job {
+        segments: segments.collect(),
+        context: rows.first().and_then(|(_, row)| row.context.clone()),
+        unit: Unit::Text,
+        tenant: 0,
+        salt: None,
+        deadline,
+        class: Class::Bulk,
+    }
 }
 
 fn judge(row: &Row, row_idx: u32, windows: &[Window], engine: &Engine) -> ScoredRow {

@@ -1,5 +1,6 @@
 //! An encoder as a [`Classifier`].
 
+use super::context::{self, ContextError, Joining};
 use super::known::KnownWindows;
 use super::labels::{LabelError, categories, evidence, shares};
 use super::read::{ReadWindow, read};
@@ -8,11 +9,12 @@ use super::scale::{Harmless, ModelScale, ScaleError};
 use crate::batching::{
     BatchingConfig, Engine, EngineLoad, Observer, Pass, Runner, Sequence, StartError, Ticket,
 };
+use crate::dataset;
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
 use crate::{Salt, Verdict};
 use portcullis_models::{Facts, Kind, Model, Team};
-use portcullis_text::{Category, Detector, Scores, Span, Window};
+use portcullis_text::{Category, Detector, Scores, Span, Surface, Window};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +47,9 @@ pub enum NeuralError {
     /// Its scale cannot be used.
     #[error(transparent)]
     Scale(#[from] ScaleError),
+    /// Its weights for a context do not fit.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// It has no scale.
     #[error(
         "the model has no score scale, so no threshold could mean anything; fit one with \
@@ -91,6 +96,8 @@ struct Core {
     /// By label.
     categories: Vec<Option<Category>>,
     scale: Option<ModelScale>,
+    /// How an answer is judged in the context of its prompt, where the model can.
+    joining: Option<Joining>,
 }
 
 /// A long job for the thread that cuts texts.
@@ -98,6 +105,9 @@ type Reading = Box<dyn FnOnce() + Send>;
 
 /// What was asked of the engine for a job.
 struct Asked {
+    /// The prompt that answers among the segments are judged beside; the first row of the ticket
+    /// where it is not known.
+    context: Option<Row>,
     windows: Vec<AskedWindow>,
     ticket: Option<Ticket>,
 }
@@ -105,7 +115,12 @@ struct Asked {
 struct AskedWindow {
     segment_idx: usize,
     window: ReadWindow,
-    /// Logits of an earlier job; without them the next row of the ticket is this window's.
+    row: Row,
+}
+
+/// Where the outputs for a window come from.
+struct Row {
+    /// Of an earlier job; without them they are the next row of the ticket.
     known: Option<Arc<[f32]>>,
     key: Option<[u8; 32]>,
 }
@@ -125,9 +140,10 @@ impl NeuralClassifier {
         let scale = model.sidecar().scale.as_deref();
         let scale = scale.map(|path| ModelScale::load(path, &facts.digest, &facts.labels));
         let scale = scale.transpose()?;
-        let categories = match &scale {
-            Some(_) => categories(facts, model.sidecar())?,
-            None => vec![None; facts.labels.len()],
+        let categories = match (&scale, categories(facts, model.sidecar())) {
+            (_, Ok(categories)) => categories,
+            (Some(_), Err(error)) => return Err(error.into()),
+            (None, Err(_)) => vec![None; facts.labels.len()],
         };
         let batching = BatchingConfig::new(config.n_workers, facts.labels.len());
         let runner = Arc::clone(&model);
@@ -135,6 +151,7 @@ impl NeuralClassifier {
         let engine = Engine::start(batching, observer, move |_| {
             Ok(Box::new(ModelRunner::new(&runner, &team)) as Box<dyn Runner>)
         })?;
+        let joining = Joining::of(facts, &model.sidecar().context)?;
         let identity = Identity {
             detector: Detector::Encoder,
             model: NAME.to_owned(),
@@ -146,6 +163,7 @@ impl NeuralClassifier {
             engine,
             categories,
             scale,
+            joining,
         });
         let reader = Worker::start("portcullis-reader", QUEUE_JOBS, |reading: Reading| {
             reading();
@@ -233,19 +251,27 @@ impl NeuralClassifier {
         self.core.engine.check(Class::Prompt, tenant, deadline)
     }
 
+    /// The category that each of the model's labels stands for.
+    #[must_use]
+    pub fn categories(&self) -> &[Option<Category>] {
+        &self.core.categories
+    }
+
     /// What a harmless text shows of each label, as a whole and in windows as streams are cut:
     /// what [`ModelScale::fit`] needs. Blocks.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn harmless(&self, text: &str, deadline: Deadline) -> Result<Harmless, Failure> {
+    pub fn harmless(&self, row: &dataset::Row, deadline: Deadline) -> Result<Harmless, Failure> {
         let core = &self.core;
-        let whole = core.strongest(text, core.model.info().max_tokens, deadline)?;
-        let n_special = core.model.tokenizer().n_special();
-        let windows = core.strongest(text, n_special + STREAM_WINDOW_TOKENS, deadline)?;
+        let stream_tokens = core.model.tokenizer().n_special() + STREAM_WINDOW_TOKENS;
+        let strongest = |max_tokens| core.strongest(row, max_tokens, deadline);
         Ok(Harmless {
-            text: whole,
-            windows,
+            role: row.role,
+            source: row.source.clone(),
+            labels: row.labels,
+            text: strongest(core.model.info().max_tokens)?,
+            windows: strongest(stream_tokens.min(core.model.info().max_tokens))?,
         })
     }
 }
@@ -349,23 +375,22 @@ impl Core {
         let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
         let mut windows = Vec::with_capacity(job.segments.len());
         let mut sequences = Vec::new();
+        let context = match &job.context {
+            Some(prompt) if self.is_joined(job) => {
+                let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
+                let mut ids = ids.map_err(|_| Failure::Died)?;
+                Some(self.look_up(job, &mut ids, &mut sequences)?)
+            }
+            _ => None,
+        };
         for (segment_idx, segment) in job.segments.iter().enumerate() {
             let text = segment.content.expose();
             for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
-                let key = job
-                    .salt
-                    .as_ref()
-                    .map(|salt: &Salt| self.known.key(salt, &window.ids));
-                let known = key.and_then(|key| self.known.get(&key));
-                if known.is_none() {
-                    let ids = std::mem::take(&mut window.ids);
-                    sequences.push(Sequence::new(ids).ok_or(Failure::Died)?);
-                }
+                let row = self.look_up(job, &mut window.ids, &mut sequences)?;
                 windows.push(AskedWindow {
                     segment_idx,
                     window,
-                    known,
-                    key,
+                    row,
                 });
             }
         }
@@ -377,7 +402,50 @@ impl Core {
                 .submit(sequences, job.class, job.tenant, job.deadline);
             Some(submitted?)
         };
-        Ok(Asked { windows, ticket })
+        Ok(Asked {
+            context,
+            windows,
+            ticket,
+        })
+    }
+
+    /// Whether any of the job is an answer that the model judges in its context.
+    fn is_joined(&self, job: &Job) -> bool {
+        self.joining.is_some() && job.segments.iter().any(is_answer)
+    }
+
+    /// What is known of a window, or where it is submitted; takes its tokens.
+    fn look_up(
+        &self,
+        job: &Job,
+        ids: &mut Vec<u32>,
+        sequences: &mut Vec<Sequence>,
+    ) -> Result<Row, Failure> {
+        let key = job
+            .salt
+            .as_ref()
+            .map(|salt: &Salt| self.known.key(salt, ids));
+        let known = key.and_then(|key| self.known.get(&key));
+        if known.is_none() {
+            sequences.push(Sequence::new(std::mem::take(ids)).ok_or(Failure::Died)?);
+        }
+        Ok(Row { known, key })
+    }
+
+    /// The outputs for a window, from the next row of the ticket where they are not known.
+    fn outputs<'r>(
+        &self,
+        row: &'r Row,
+        rows: &mut impl Iterator<Item = &'r [f32]>,
+    ) -> Result<&'r [f32], Failure> {
+        if let Some(known) = &row.known {
+            return Ok(known);
+        }
+        let outputs = rows.next().ok_or(Failure::Died)?;
+        if let Some(key) = row.key {
+            self.known.insert(key, outputs);
+        }
+        Ok(outputs)
     }
 
     /// Waits for the engine and puts everything on the scale, in segment order.
@@ -387,34 +455,41 @@ impl Core {
             None => None,
         };
         let mut rows = logits.iter().flat_map(|logits| logits.rows());
-        let mut found = Vec::new();
+        let (mut found, mut joined) = (Vec::new(), Vec::new());
+        let context = match &asked.context {
+            Some(row) => Some(self.outputs(row, &mut rows)?),
+            None => None,
+        };
         let mut windows = Vec::with_capacity(asked.windows.len());
         for window in &asked.windows {
-            let row = match &window.known {
-                Some(known) => known,
-                None => {
-                    let row = rows.next().ok_or(Failure::Died)?;
-                    if let Some(key) = window.key {
-                        self.known.insert(key, row);
-                    }
-                    row
-                }
-            };
+            let mut outputs = self.outputs(&window.row, &mut rows)?;
             let segment = &job.segments[window.segment_idx];
-            let scores = self.scores(row, job.unit, &mut found)?;
+            if let (Some(joining), Some(prompt), true) = (&self.joining, context, is_answer(segment)) {
+                joined.clear();
+                joined.extend_from_slice(outputs);
+                joining.join(&mut joined, prompt);
+                outputs = &joined;
+            }
+            let scores = self.scores(outputs, segment.surface, job.unit, &mut found)?;
             windows.push(placed(segment, &window.window, scores));
         }
         Ok(Verdict { windows })
     }
 
     /// The score of each category: the largest of the labels that stand for it.
-    fn scores(&self, row: &[f32], unit: Unit, found: &mut Vec<f32>) -> Result<Scores, Failure> {
+    fn scores(
+        &self,
+        row: &[f32],
+        surface: Surface,
+        unit: Unit,
+        found: &mut Vec<f32>,
+    ) -> Result<Scores, Failure> {
         let scale = self.scale.as_ref().ok_or(Failure::Died)?;
         self.evidence(row, found);
         let mut scores = [0.0_f32; Category::COUNT];
         for (label, category) in self.categories.iter().enumerate() {
             let Some(category) = category else { continue };
-            let score = scale.score(label, unit, found[label]);
+            let score = scale.score(label, surface, unit, found[label]);
             if !score.is_finite() {
                 return Err(Failure::NonFinite);
             }
@@ -433,24 +508,35 @@ impl Core {
         evidence(kind, row, found);
     }
 
-    /// The strongest evidence of each label over a text's windows.
+    /// The strongest evidence of each label over a text's windows, each in the text's context.
     fn strongest(
         &self,
-        text: &str,
+        row: &dataset::Row,
         max_tokens: usize,
         deadline: Deadline,
     ) -> Result<Vec<f32>, Failure> {
-        let windows = read(self.model.tokenizer(), text, max_tokens, &|| false)?;
-        let sequences = windows
-            .into_iter()
-            .filter_map(|window| Sequence::new(window.ids));
-        let ticket = self
-            .engine
-            .submit(sequences.collect(), Class::Bulk, 0, deadline)?;
+        let tokenizer = self.model.tokenizer();
+        let context = row.context.as_ref().zip(self.joining.as_ref());
+        let mut sequences = Vec::new();
+        if let Some((prompt, _)) = context {
+            let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
+            sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
+        }
+        let windows = read(tokenizer, row.text.expose(), max_tokens, &|| false)?;
+        let own = windows.into_iter();
+        sequences.extend(own.filter_map(|window| Sequence::new(window.ids)));
+        let ticket = self.engine.submit(sequences, Class::Bulk, 0, deadline)?;
         let logits = ticket.wait()?;
-        let (mut found, mut most) = (Vec::new(), Vec::new());
-        for row in logits.rows() {
-            self.evidence(row, &mut found);
+        let mut rows = logits.rows();
+        let prompt = context.and_then(|(_, joining)| Some((joining, rows.next()?)));
+        let (mut joined, mut found, mut most) = (Vec::new(), Vec::new(), Vec::new());
+        for outputs in rows {
+            joined.clear();
+            joined.extend_from_slice(outputs);
+            if let Some((joining, prompt)) = prompt {
+                joining.join(&mut joined, prompt);
+            }
+            self.evidence(&joined, &mut found);
             if most.is_empty() {
                 most.clone_from(&found);
             }
@@ -460,6 +546,14 @@ impl Core {
         }
         Ok(most)
     }
+}
+
+/// Whether a segment was written by a model, in answer to a prompt.
+const fn is_answer(segment: &Segment) -> bool {
+    matches!(
+        segment.surface,
+        Surface::Completion | Surface::Reasoning | Surface::ToolCall
+    )
 }
 
 fn placed(segment: &Segment, window: &ReadWindow, scores: Scores) -> Window {

@@ -6,9 +6,11 @@
 //! ([`ModelScale`]), which `portcullis model scale` fits from harmless texts.
 //!
 //! Start with [`NeuralClassifier`]; `labels` says how a model's labels become categories, `read`
-//! how a text becomes windows, `known` what is kept between jobs.
+//! how a text becomes windows, `context` how an answer is judged beside its prompt, `known` what is
+//! kept between jobs.
 
 mod classifier;
+mod context;
 mod known;
 mod labels;
 mod read;
@@ -16,6 +18,7 @@ mod runner;
 mod scale;
 
 pub use classifier::{NeuralClassifier, NeuralConfig, NeuralError, Prediction};
+pub use context::ContextError;
 pub use labels::LabelError;
 pub use scale::{Harmless, ModelScale, ScaleError};
 

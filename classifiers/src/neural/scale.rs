@@ -1,12 +1,15 @@
-//! The scale of a model that was not trained here: from the evidence of a label to the share of
-//! harmless texts that show less of it.
+//! The scale of an encoder: from the evidence of a label to the share of harmless texts that show
+//! less of it.
 //!
-//! It is fitted from harmless texts alone ([`ModelScale::fit`]) and stands in a JSON file beside
-//! the model, which `scale` in `portcullis.json` names. A scale belongs to one model, by digest.
+//! It is fitted from harmless texts alone ([`ModelScale::fit`]), for each surface and for whole texts
+//! and windows of a stream apart, and stands in a JSON file beside the model, which `scale` in
+//! `portcullis.json` names. A scale belongs to one model, by digest.
 
 use crate::Unit;
-use crate::scale::Curve;
-use crate::train::curve_of;
+use crate::dataset::{Labels, Role};
+use crate::scale::fit::{MIN_SOURCE, Sample, TALK_LENIENCE, envelope};
+use crate::scale::{CURVES, Curve, SCALE_LAYOUT, SurfaceGroup, curve_index};
+use portcullis_text::{Category, Surface};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub(super) const MIN_TEXTS: usize = 200;
 
 /// The shape of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why there is no scale.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +55,11 @@ pub enum ScaleError {
     },
 }
 
-/// Curves by label, for whole texts and for windows of a stream.
+/// Curves by label, surface, and for whole texts and windows of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelScale {
-    /// In the order of the model's labels.
-    curves: Vec<[Curve; 2]>,
+    /// In the order of the model's labels; of each in that of [`SCALE_LAYOUT`].
+    curves: Vec<[Curve; CURVES]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,43 +68,95 @@ struct File {
     format: u32,
     model: String,
     n_texts: usize,
-    /// For each label the numbers of its two curves.
-    labels: BTreeMap<String, [Vec<f32>; 2]>,
+    /// For each label the numbers of its curves.
+    labels: BTreeMap<String, [Vec<f32>; CURVES]>,
 }
 
-/// The evidence that one harmless text gave, by label: as a whole, and at most in its windows.
+/// A harmless text, and the evidence that it gave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Harmless {
-    /// By label.
+    /// What kind of text.
+    pub role: Role,
+    /// Where it comes from: rates are counted for each source of many texts by itself.
+    pub source: String,
+    /// What is known of it; nothing at all reads as harmless in every way.
+    pub labels: Labels,
+    /// As a whole, by label.
     pub text: Vec<f32>,
-    /// By label.
+    /// At most in its windows as streams are cut, by label.
     pub windows: Vec<f32>,
 }
 
+impl Harmless {
+    /// Whether it says how high harmless texts score in a category.
+    fn is_reference(&self, category: Option<Category>) -> bool {
+        match category.map(|category| self.labels.get(category)) {
+            Some(Some(holds)) => !holds,
+            Some(None) => self.labels.is_empty(),
+            None => true,
+        }
+    }
+
+    /// Whether such texts stand on surfaces of the group.
+    const fn is_of(&self, group: SurfaceGroup) -> bool {
+        match (group, self.role) {
+            (SurfaceGroup::Prompt, Role::Prompt | Role::Comment)
+            | (SurfaceGroup::Response, Role::Response)
+            | (SurfaceGroup::Material, Role::Prompt | Role::Response) => true,
+            (SurfaceGroup::Prompt, Role::Response)
+            | (SurfaceGroup::Response, Role::Prompt)
+            | (SurfaceGroup::Response | SurfaceGroup::Material, Role::Comment) => false,
+        }
+    }
+
+    const fn evidence(&self, unit: Unit) -> &Vec<f32> {
+        match unit {
+            Unit::Text => &self.text,
+            Unit::StreamWindow => &self.windows,
+        }
+    }
+}
+
 impl ModelScale {
-    /// Fits curves for so many labels.
+    /// Fits the curves of labels that stand for these categories. A surface that fewer than 200
+    /// texts are of gets the curves of all of them.
     ///
     /// # Errors
     /// [`ScaleError::TooFew`].
-    pub fn fit(n_labels: usize, harmless: &[Harmless]) -> Result<Self, ScaleError> {
+    pub fn fit(
+        categories: &[Option<Category>],
+        harmless: &[Harmless],
+    ) -> Result<Self, ScaleError> {
         if harmless.len() < MIN_TEXTS {
             return Err(ScaleError::TooFew {
                 n_texts: harmless.len(),
             });
         }
-        let curves = (0..n_labels).map(|label| {
-            let texts = harmless.iter().map(|text| text.text[label]);
-            let windows = harmless.iter().map(|text| text.windows[label]);
-            [curve_of(texts.collect()), curve_of(windows.collect())]
-        });
+        let of_label = |(label, category): (usize, &Option<Category>)| {
+            SCALE_LAYOUT.map(|(group, unit)| {
+                let mut texts: Vec<&Harmless> = harmless.iter().collect();
+                let narrower: [&dyn Fn(&Harmless) -> bool; 2] = [
+                    &|text| text.is_reference(*category),
+                    &|text| text.is_of(group),
+                ];
+                for is_fit in narrower {
+                    let fit = || texts.iter().copied().filter(|text| is_fit(text));
+                    if MIN_TEXTS <= fit().count() {
+                        texts = fit().collect();
+                    }
+                }
+                envelope(&samples(&texts, label, unit), 1.0)
+            })
+        };
         Ok(Self {
-            curves: curves.collect(),
+            curves: categories.iter().enumerate().map(of_label).collect(),
         })
     }
 
-    /// The share of harmless texts that show less of a label, in `[0, 1]`; NaN for NaN.
-    pub(super) fn score(&self, label: usize, unit: Unit, evidence: f32) -> f32 {
-        self.curves[label][unit as usize].score(evidence)
+    /// The share of harmless texts on that surface that show less of a label, in `[0, 1]`; NaN for
+    /// NaN.
+    pub(super) fn score(&self, label: usize, surface: Surface, unit: Unit, evidence: f32) -> f32 {
+        self.curves[label][curve_index(SurfaceGroup::of(surface), unit)].score(evidence)
     }
 
     /// Writes the file.
@@ -115,7 +170,7 @@ impl ModelScale {
         labels: &[String],
         n_texts: usize,
     ) -> Result<(), ScaleError> {
-        let numbers = |curves: &[Curve; 2]| [0, 1].map(|idx| curves[idx].numbers().collect());
+        let numbers = |curves: &[Curve; CURVES]| curves.each_ref().map(|it| it.numbers().collect());
         let by_label = labels.iter().cloned().zip(self.curves.iter().map(numbers));
         let file = File {
             format: FORMAT,
@@ -158,23 +213,49 @@ impl ModelScale {
         if file.model != model_digest {
             return Err(unfit("it was fitted for another model".to_owned()));
         }
-        let curve = |numbers: &Vec<f32>| {
-            let curve = Curve::from_numbers(numbers);
-            curve.filter(|curve| curve.fault().is_none())
-        };
         let of_label = |label: &String| {
             let numbers = file.labels.get(label);
             let numbers = numbers.ok_or_else(|| unfit(format!("it lacks the label `{label}`")))?;
-            let [texts, windows] = numbers;
-            let curves = curve(texts).zip(curve(windows));
-            let (texts, windows) =
-                curves.ok_or_else(|| unfit(format!("the numbers of `{label}` are no curve")))?;
-            Ok([texts, windows])
+            let mut curves = Vec::with_capacity(CURVES);
+            for numbers in numbers {
+                let curve = Curve::from_numbers(numbers).filter(|curve| curve.fault().is_none());
+                curves.push(
+                    curve.ok_or_else(|| unfit(format!("the numbers of `{label}` are no curve")))?,
+                );
+            }
+            curves
+                .try_into()
+                .map_err(|_| unfit(format!("`{label}` has to have {CURVES} curves")))
         };
         Ok(Self {
             curves: labels.iter().map(of_label).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The evidence of texts, by source; small sources pooled, comments too, which may reach a level
+/// more often.
+fn samples(texts: &[&Harmless], label: usize, unit: Unit) -> Vec<Sample> {
+    let mut by_source: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+    let (mut small, mut talk) = (Vec::new(), Vec::new());
+    for text in texts {
+        let evidence = text.evidence(unit)[label];
+        match text.role {
+            Role::Comment => talk.push(evidence),
+            Role::Prompt | Role::Response => by_source.entry(&text.source).or_default().push(evidence),
+        }
+    }
+    let mut samples = Vec::new();
+    for evidence in by_source.into_values() {
+        if evidence.len() < MIN_SOURCE {
+            small.extend(evidence);
+        } else {
+            samples.push(Sample::new(evidence, 1.0));
+        }
+    }
+    samples.extend((!small.is_empty()).then(|| Sample::new(small, 1.0)));
+    samples.extend((!talk.is_empty()).then(|| Sample::new(talk, TALK_LENIENCE)));
+    samples
 }
 
 #[cfg(test)]
@@ -185,6 +266,9 @@ mod tests {
         let one = |idx: usize| {
             let evidence = -5.0 + (idx as f32 / n as f32) * 6.0;
             Harmless {
+                role: Role::Prompt,
+                source: "made".into(),
+                labels: Labels::default(),
                 text: vec![evidence, -evidence],
                 windows: vec![evidence + 1.0, 1.0 - evidence],
             }
@@ -198,12 +282,12 @@ mod tests {
 
     #[test]
     fn a_score_is_the_share_of_harmless_texts_below() {
-        let scale = ModelScale::fit(2, &harmless(1000)).unwrap();
-        let at = |evidence| scale.score(0, Unit::Text, evidence);
+        let scale = ModelScale::fit(&[Some(Category::Hate), None], &harmless(1000)).unwrap();
+        let at = |evidence| scale.score(0, Surface::User, Unit::Text, evidence);
         assert!((at(-2.0) - 0.5).abs() < 0.02, "{}", at(-2.0));
         assert!((at(0.4) - 0.9).abs() < 0.02, "{}", at(0.4));
         assert!(0.999 < at(3.0));
-        assert!(scale.score(0, Unit::StreamWindow, 0.4) < at(0.4));
+        assert!(scale.score(0, Surface::User, Unit::StreamWindow, 0.4) < at(0.4));
         assert!(at(f32::NAN).is_nan());
     }
 
@@ -211,7 +295,7 @@ mod tests {
     fn a_file_is_the_same_scale_and_belongs_to_one_model() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scale.json");
-        let scale = ModelScale::fit(2, &harmless(300)).unwrap();
+        let scale = ModelScale::fit(&[Some(Category::Hate), None], &harmless(300)).unwrap();
         scale.save(&path, "sha256:a", &labels(), 300).unwrap();
         assert_eq!(
             ModelScale::load(&path, "sha256:a", &labels()).unwrap(),
@@ -231,7 +315,7 @@ mod tests {
 
     #[test]
     fn few_texts_are_too_few() {
-        let error = ModelScale::fit(2, &harmless(10)).unwrap_err();
+        let error = ModelScale::fit(&[Some(Category::Hate), None], &harmless(10)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "10 harmless texts are too few to fit a scale; give at least 200"

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::Salts;
+use crate::dataset;
 use crate::{Class, Classifier, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{LoadOptions, Model};
 use portcullis_text::{Category, Content, Detector, PartId, Surface, View};
@@ -39,9 +40,9 @@ fn scaled(fixture: &str) -> (TempDir, NeuralClassifier) {
     let dir = copy_of(fixture, &format!("{{{LABELS}}}"));
     let neural = start(dir.path()).unwrap();
     let texts = (0..240).map(|number| format!("how do I bake bread number {number}"));
-    let harmless = texts.map(|text| neural.harmless(&text, soon()).unwrap());
+    let harmless = texts.map(|text| neural.harmless(&row(&text), soon()).unwrap());
     let facts = neural.facts().clone();
-    let scale = ModelScale::fit(facts.labels.len(), &harmless.collect::<Vec<_>>()).unwrap();
+    let scale = ModelScale::fit(neural.categories(), &harmless.collect::<Vec<_>>()).unwrap();
     let path: PathBuf = dir.path().join("scale.json");
     scale
         .save(&path, &facts.digest, &facts.labels, 240)
@@ -51,6 +52,21 @@ fn scaled(fixture: &str) -> (TempDir, NeuralClassifier) {
     let neural = start(dir.path()).unwrap();
     neural.require_scale(dir.path()).unwrap();
     (dir, neural)
+}
+
+/// A harmless prompt.
+fn row(text: &str) -> dataset::Row {
+    dataset::Row {
+        id: String::new(),
+        text: text.into(),
+        role: dataset::Role::Prompt,
+        lang: String::new(),
+        source: String::new(),
+        licence: String::new(),
+        labels: dataset::Labels::default(),
+        group: None,
+        context: None,
+    }
 }
 
 fn soon() -> Instant {

@@ -9,6 +9,7 @@
 //! Start with [`Scale::score`]; `curve.rs` has the shape of one curve.
 
 mod curve;
+pub(crate) mod fit;
 
 pub(crate) use curve::{Curve, LEVELS, N_NUMBERS as CURVE_NUMBERS};
 
@@ -100,6 +101,6 @@ impl Scale {
 }
 
 /// Position in [`SCALE_LAYOUT`].
-const fn curve_index(group: SurfaceGroup, unit: Unit) -> usize {
+pub(crate) const fn curve_index(group: SurfaceGroup, unit: Unit) -> usize {
     group as usize * 2 + unit as usize
 }

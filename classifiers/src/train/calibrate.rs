@@ -10,31 +10,20 @@ use super::corpus::{Corpus, Example};
 use super::holdout::{HARM, HeldOut};
 use crate::Unit;
 use crate::dataset::Role;
-use crate::scale::{CategoryScale, Curve, LEVELS, Logistic, SCALE_LAYOUT, Scale, SurfaceGroup};
+use crate::scale::fit::{MIN_SOURCE, Sample, TALK_LENIENCE, envelope};
+use crate::scale::{CategoryScale, Curve, Logistic, SCALE_LAYOUT, Scale, SurfaceGroup};
 use portcullis_text::Category;
 
-/// Sources with fewer reference texts are pooled.
-const MIN_SOURCE: usize = 150;
-/// The curve stands on one source in so many, those that score highest.
-const WORST_PART: usize = 8;
 /// A category with positives from fewer sources may have learned the source rather than the harm:
 /// its curve expects harmless texts this many times as often as counted.
 const NARROW_CAUTION: f32 = 4.0;
 const NARROW_SOURCES: usize = 4;
 /// Positives that make a source count.
 const MIN_SOURCE_POSITIVES: usize = 20;
-/// Talk among people (forum comments, social-media dialogues) stands on these surfaces too, though
-/// few users and no assistant write like that: pooled, it may reach a level this many times as
-/// often.
-const TALK_LENIENCE: f32 = 5.0;
 /// Dialogues scraped from social media, kept as responses.
 const TALK_SOURCES: [&str; 1] = ["diasafety"];
 /// E-mails, tables and code that stand for what tools and retrieval bring along.
 const MATERIAL_SOURCES: [&str; 1] = ["bipia_train"];
-/// Counted exceedances that an empirical share needs; beyond, the tail speaks.
-const MIN_COUNT: usize = 10;
-/// Smallest slope of a tail: nothing is ruled out by a few logits.
-const MIN_TAIL: f32 = 0.25;
 /// Ceiling of a category that cannot tell, below the block thresholds of the shipped policies.
 const QUIET: f32 = 0.998;
 /// Least precision among held-out texts at [`QUIET`] and above.
@@ -197,97 +186,6 @@ enum Kind {
     Talk,
 }
 
-/// Reference logits of one source, highest first.
-#[derive(Debug)]
-struct Sample {
-    logits: Vec<f32>,
-    lenience: f32,
-    /// Mean excess of the highest twentieth: the slope of its exponential tail.
-    tail: f32,
-}
-
-impl Sample {
-    fn new(mut logits: Vec<f32>, lenience: f32) -> Self {
-        logits.sort_by(|a, b| b.total_cmp(a));
-        let n_tail = (logits.len() / 20)
-            .clamp(MIN_COUNT, 200)
-            .min(logits.len() - 1);
-        let excess: f32 = logits[..n_tail]
-            .iter()
-            .map(|logit| logit - logits[n_tail])
-            .sum();
-        let tail = (excess / n_tail.max(1) as f32).max(MIN_TAIL);
-        Self {
-            logits,
-            lenience,
-            tail,
-        }
-    }
-
-    /// Share of these texts that reach a logit: counted where ten do, else by the tail.
-    fn share_reaching(&self, logit: f32) -> f32 {
-        let count = self.logits.partition_point(|other| logit <= *other);
-        let n_texts = self.logits.len() as f32;
-        let share = if MIN_COUNT <= count {
-            count as f32 / n_texts
-        } else {
-            let last = MIN_COUNT.min(self.logits.len()) - 1;
-            let over = (logit - self.logits[last]).max(0.0);
-            (last + 1) as f32 / n_texts * (-over / self.tail).exp()
-        };
-        share / self.lenience
-    }
-}
-
-/// The curve of one model's logits of harmless texts from one source; there must be some.
-pub(crate) fn curve_of(logits: Vec<f32>) -> Curve {
-    envelope(&[Sample::new(logits, 1.0)], 1.0)
-}
-
-/// The curve through the mean of the worst samples.
-///
-/// - `caution`: how many times as often as counted harmless texts are expected.
-fn envelope(samples: &[Sample], caution: f32) -> Curve {
-    let mut knots = LEVELS.map(|level| reached_by(samples, level / caution));
-    for k in 1..knots.len() {
-        knots[k] = knots[k].max(knots[k - 1] + 1e-3);
-    }
-    let (last, level) = (knots[knots.len() - 1], LEVELS[LEVELS.len() - 1]);
-    let beyond = reached_by(samples, level / caution / 10.0);
-    let head = (knots[1] - knots[0]).max(MIN_TAIL);
-    let tail = ((beyond - last) / 10.0_f32.ln()).max(MIN_TAIL);
-    Curve {
-        knots,
-        head,
-        tail,
-        ceiling: 1.0,
-    }
-}
-
-/// The logit that a share of harmless texts reaches, by bisection.
-fn reached_by(samples: &[Sample], share: f32) -> f32 {
-    let (mut low, mut high) = (-60.0_f32, 60.0_f32);
-    for _ in 0..40 {
-        let middle = (low + high) / 2.0;
-        if share < worst_share(samples, middle) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    high
-}
-
-fn worst_share(samples: &[Sample], logit: f32) -> f32 {
-    let mut shares: Vec<f32> = samples
-        .iter()
-        .map(|sample| sample.share_reaching(logit))
-        .collect();
-    shares.sort_by(|a, b| b.total_cmp(a));
-    let n_worst = shares.len().div_ceil(WORST_PART);
-    shares[..n_worst].iter().sum::<f32>() / n_worst.max(1) as f32
-}
-
 /// One-dimensional logistic regression by Newton's method (Platt scaling).
 fn logistic(points: &[(f32, bool)]) -> Option<Logistic> {
     let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
@@ -319,52 +217,6 @@ fn logistic(points: &[(f32, bool)]) -> Option<Logistic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Logits whose share above `x` is `exp(-x / slope)`.
-    fn exponential(n: usize, slope: f32) -> Vec<f32> {
-        (0..n)
-            .map(|k| -slope * ((k as f32 + 0.5) / n as f32).ln())
-            .collect()
-    }
-
-    fn share_scoring(curve: &Curve, logits: &[f32], score: f32) -> f32 {
-        let above = logits
-            .iter()
-            .filter(|logit| score <= curve.score(**logit))
-            .count();
-        above as f32 / logits.len() as f32
-    }
-
-    #[test]
-    fn a_score_means_the_share_of_harmless_texts_that_reach_it() {
-        let logits = exponential(20_000, 1.5);
-        let curve = envelope(&[Sample::new(logits.clone(), 1.0)], 1.0);
-        for score in [0.5, 0.9, 0.99, 0.999] {
-            let share = share_scoring(&curve, &logits, score);
-            let expected = 1.0 - score;
-            assert!(
-                (share - expected).abs() < 0.15 * expected,
-                "{share} reach {score}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_tail_goes_beyond_what_was_counted() {
-        let curve = envelope(&[Sample::new(exponential(2_000, 1.0), 1.0)], 1.0);
-        let fresh = exponential(1_000_000, 1.0);
-        let share = share_scoring(&curve, &fresh, 0.9999);
-        assert!((3e-5..3e-4).contains(&share), "{share} reach 0.9999");
-    }
-
-    #[test]
-    fn the_rate_holds_for_the_worst_source_and_not_for_the_average() {
-        let quiet = || Sample::new(exponential(5_000, 0.5), 1.0);
-        let loud = exponential(5_000, 2.0);
-        let samples = [quiet(), quiet(), quiet(), Sample::new(loud.clone(), 1.0)];
-        let curve = envelope(&samples, 1.0);
-        assert!(share_scoring(&curve, &loud, 0.99) < 0.012);
-    }
 
     #[test]
     fn a_probability_is_the_share_of_positives_at_a_logit() {

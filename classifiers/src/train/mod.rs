@@ -8,7 +8,6 @@
 //! depend on how many.
 
 mod calibrate;
-pub(crate) use calibrate::curve_of;
 mod corpus;
 mod holdout;
 mod joined;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What stands in `portcullis.json`. Every key is optional; unknown keys are errors.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sidecar {
     /// `labels`: from labels of the model to the categories its user knows. Opaque here.
     pub labels: BTreeMap<String, String>,
@@ -21,12 +21,22 @@ pub struct Sidecar {
     /// `max_tokens`: longest sequence to run, special tokens included, where it is to be shorter
     /// than the model's own.
     pub max_tokens: Option<usize>,
+    /// `context`: for each label the weights of the products of two digests, by which a text's
+    /// context counts. Opaque here.
+    pub context: Vec<Vec<f32>>,
     /// The file itself.
     path: PathBuf,
 }
 
 const NAME: &str = "portcullis.json";
-const KEYS: [&str; 5] = ["labels", "languages", "digests", "scale", "max_tokens"];
+const KEYS: [&str; 6] = [
+    "labels",
+    "languages",
+    "digests",
+    "scale",
+    "max_tokens",
+    "context",
+];
 const SCALE_MEND: &str = "`scale` in `portcullis.json` names it";
 const UNLIKE: usize = 3;
 
@@ -92,6 +102,9 @@ impl Sidecar {
             Some("digests") => self.digests = digests(path, key, value)?,
             Some("scale") => self.scale = Some(file_name(path, key, value)?.into()),
             Some("max_tokens") => self.max_tokens = Some(read(path, key, value, "a whole number")?),
+            Some("context") => {
+                self.context = read(path, key, value, "a list of lists of numbers")?;
+            }
             _ => {
                 return Err(LoadError::UnknownKey {
                     path: path.to_path_buf(),

@@ -4,7 +4,9 @@ use super::DirArgs;
 use crate::cli::classify::bytes_bar;
 use crate::cli::{Exit, chain};
 use clap::Args;
+use portcullis_classifiers::dataset;
 use portcullis_classifiers::neural::{ModelScale, NeuralClassifier, NeuralConfig};
+use portcullis_text::{Category, Group};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -22,9 +24,12 @@ const WITHIN: Duration = Duration::from_secs(600);
 pub(in crate::cli) struct ScaleArgs {
     #[command(flatten)]
     model: DirArgs,
-    /// JSON Lines with a harmless `text` in each, of the kind that your product sees; at least 200.
-    #[arg(long, value_name = "FILE")]
-    texts: PathBuf,
+    /// JSON Lines, gzipped or not, with a harmless `text` in each, of the kind that your product
+    /// sees; at least 200. `role` (prompt, response or comment), `source` and `context` (the prompt
+    /// of a response) are used where they stand there; rows whose `labels` say that they are harmful
+    /// are left out. May be given several times.
+    #[arg(long, value_name = "FILE", required = true)]
+    texts: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -42,24 +47,40 @@ pub(super) fn scale(args: &ScaleArgs) -> Result<(), Exit> {
     let neural = NeuralClassifier::start(model, config, Arc::new(()))
         .map_err(|error| Exit::Environment(chain(&error)))?;
     let mut harmless = Vec::new();
-    for text in texts_of(&args.texts)? {
-        let found = neural.harmless(&text, Instant::now() + WITHIN);
-        harmless.push(found.map_err(|failure| Exit::Environment(failure.to_string()))?);
+    let mut n_harmful = 0;
+    for path in &args.texts {
+        for row in dataset::read(path).map_err(|error| Exit::Environment(chain(&error)))? {
+            let row = row.map_err(|error| Exit::Usage(chain(&error)))?;
+            if is_harmful(&row) {
+                n_harmful += 1;
+                continue;
+            }
+            let found = neural.harmless(&row, Instant::now() + WITHIN);
+            harmless.push(found.map_err(|failure| Exit::Environment(failure.to_string()))?);
+        }
     }
     let unfit = |error: &dyn std::error::Error| Exit::Environment(chain(error));
-    let scale = ModelScale::fit(facts.labels.len(), &harmless).map_err(|error| unfit(&error))?;
+    let scale = ModelScale::fit(neural.categories(), &harmless).map_err(|error| unfit(&error))?;
     let path = args.model.dir.join(NAME);
     scale
         .save(&path, &facts.digest, &facts.labels, harmless.len())
         .map_err(|error| unfit(&error))?;
     name_in_sidecar(&args.model.dir)?;
     println!(
-        "{} from {} texts, for {}",
+        "{} from {} texts ({n_harmful} harmful ones left out), for {}",
         path.display(),
         harmless.len(),
         facts.labels.join(", ")
     );
     Ok(())
+}
+
+/// Whether a row is labelled with anything but a topic.
+fn is_harmful(row: &dataset::Row) -> bool {
+    let mut all = Category::ALL.into_iter();
+    all.any(|category| {
+        category.group() != Group::Topic && row.labels.get(category) == Some(true)
+    })
 }
 
 /// The texts of a JSON Lines file.
