@@ -55,7 +55,9 @@ impl Labels {
     /// Whether nothing at all is known.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        Category::ALL.into_iter().all(|category| self.get(category).is_none())
+        Category::ALL
+            .into_iter()
+            .all(|category| self.get(category).is_none())
     }
 
     /// Whether the category holds; `None` when nobody looked.

@@ -77,9 +77,8 @@ pub(super) fn score_set(
 /// The windows of each row: those with a context in jobs of their own, all others in one.
 fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Window>>, Failure> {
     let deadline = Instant::now() + JOB_TIME;
-    let (beside, alone): (Vec<_>, Vec<_>) = (0..)
-        .zip(batch)
-        .partition(|(_, row)| row.context.is_some());
+    let (beside, alone): (Vec<_>, Vec<_>) =
+        (0..).zip(batch).partition(|(_, row)| row.context.is_some());
     let orders = beside.chunks(1).chain([&alone[..]]);
     let orders = orders.filter(|rows| !rows.is_empty());
     let jobs = orders.map(|rows| job(rows, deadline));

@@ -33,8 +33,8 @@ pub struct LinearClassifier {
 impl LinearClassifier {
     /// Stands a model behind the boundary and starts the thread for long jobs.
     #[must_use]
-    pub fn new(model: LinearModel) -> Self {
-        let model = Arc::new(model);
+    pub fn new(model: impl Into<Arc<LinearModel>>) -> Self {
+        let model = model.into();
         let identity = Identity {
             detector: Detector::Linear,
             model: "linear".to_owned(),

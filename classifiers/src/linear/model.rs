@@ -8,6 +8,7 @@ use crate::Unit;
 use crate::scale::Scale;
 use portcullis_text::{Category, Surface};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// The default model, compiled in.
 const DEFAULT_WEIGHTS: &[u8] = include_bytes!("../../../models/default/weights.bin");
@@ -22,12 +23,17 @@ pub struct LinearModel {
 }
 
 impl LinearModel {
-    /// The default model, which is compiled in; checked like any other.
+    /// The default model, which is compiled in; checked like any other, and one for the process.
     ///
     /// # Errors
     /// [`LoadError`] when the compiled-in files do not agree with each other.
-    pub fn embedded() -> Result<Self, LoadError> {
-        Self::from_parts(DEFAULT_WEIGHTS, DEFAULT_MANIFEST)
+    pub fn embedded() -> Result<Arc<Self>, LoadError> {
+        static EMBEDDED: OnceLock<Arc<LinearModel>> = OnceLock::new();
+        if let Some(model) = EMBEDDED.get() {
+            return Ok(Arc::clone(model));
+        }
+        let model = Arc::new(Self::from_parts(DEFAULT_WEIGHTS, DEFAULT_MANIFEST)?);
+        Ok(Arc::clone(EMBEDDED.get_or_init(|| model)))
     }
 
     /// Reads a model folder: `manifest.json` and `weights.bin`.

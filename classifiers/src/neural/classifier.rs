@@ -1,23 +1,20 @@
 //! An encoder as a [`Classifier`].
 
-use super::context::{self, ContextError, Joining};
+use super::context::{ContextError, Joining};
+use super::core::{Core, Lower, is_late};
 use super::known::KnownWindows;
-use super::labels::{LabelError, categories, evidence, shares};
-use super::read::{ReadWindow, read};
+use super::labels::{LabelError, categories, shares};
 use super::runner::ModelRunner;
 use super::scale::{Harmless, ModelScale, ScaleError};
-use crate::batching::{
-    BatchingConfig, Engine, EngineLoad, Observer, Pass, Runner, Sequence, StartError, Ticket,
-};
+use crate::batching::{BatchingConfig, Engine, EngineLoad, Observer, Pass, Runner, StartError};
 use crate::dataset;
+use crate::linear::{self, LinearModel};
 use crate::worker::Worker;
-use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Unit};
-use crate::{Salt, Verdict};
-use portcullis_models::{Facts, Kind, Model, Team};
-use portcullis_text::{Category, Detector, Scores, Span, Surface, Window};
+use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Shed};
+use portcullis_models::{Facts, Model, Sidecar, Team};
+use portcullis_text::{Category, Detector};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Texts up to this many bytes are cut into tokens on the caller's thread: about half a millisecond.
@@ -50,6 +47,9 @@ pub enum NeuralError {
     /// Its weights for a context do not fit.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// The linear model that it was fitted with is damaged.
+    #[error("the embedded linear model cannot be used")]
+    Linear(#[from] linear::LoadError),
     /// It has no scale.
     #[error(
         "the model has no score scale, so no threshold could mean anything; fit one with \
@@ -89,41 +89,8 @@ impl fmt::Debug for NeuralClassifier {
     }
 }
 
-struct Core {
-    model: Arc<Model>,
-    engine: Engine,
-    known: KnownWindows,
-    /// By label.
-    categories: Vec<Option<Category>>,
-    scale: Option<ModelScale>,
-    /// How an answer is judged in the context of its prompt, where the model can.
-    joining: Option<Joining>,
-}
-
 /// A long job for the thread that cuts texts.
 type Reading = Box<dyn FnOnce() + Send>;
-
-/// What was asked of the engine for a job.
-struct Asked {
-    /// The prompt that answers among the segments are judged beside; the first row of the ticket
-    /// where it is not known.
-    context: Option<Row>,
-    windows: Vec<AskedWindow>,
-    ticket: Option<Ticket>,
-}
-
-struct AskedWindow {
-    segment_idx: usize,
-    window: ReadWindow,
-    row: Row,
-}
-
-/// Where the outputs for a window come from.
-struct Row {
-    /// Of an earlier job; without them they are the next row of the ticket.
-    known: Option<Arc<[f32]>>,
-    key: Option<[u8; 32]>,
-}
 
 impl NeuralClassifier {
     /// Starts the engine for a model. Without a scale in its directory it answers
@@ -137,8 +104,13 @@ impl NeuralClassifier {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, NeuralError> {
         let facts = model.info();
+        let lower = lower(facts, model.sidecar())?;
+        let digest = match &lower {
+            Some(lower) => format!("{}+{}", facts.digest, lower.model.digest()),
+            None => facts.digest.clone(),
+        };
         let scale = model.sidecar().scale.as_deref();
-        let scale = scale.map(|path| ModelScale::load(path, &facts.digest, &facts.labels));
+        let scale = scale.map(|path| ModelScale::load(path, &digest, &facts.labels));
         let scale = scale.transpose()?;
         let categories = match (&scale, categories(facts, model.sidecar())) {
             (_, Ok(categories)) => categories,
@@ -155,7 +127,7 @@ impl NeuralClassifier {
         let identity = Identity {
             detector: Detector::Encoder,
             model: NAME.to_owned(),
-            digest: facts.digest.clone(),
+            digest,
         };
         let core = Arc::new(Core {
             known: KnownWindows::new(&facts.digest, config.known_bytes),
@@ -164,6 +136,7 @@ impl NeuralClassifier {
             categories,
             scale,
             joining,
+            lower,
         });
         let reader = Worker::start("portcullis-reader", QUEUE_JOBS, |reading: Reading| {
             reading();
@@ -263,21 +236,21 @@ impl NeuralClassifier {
     /// # Errors
     /// [`Failure`].
     pub fn harmless(&self, row: &dataset::Row, deadline: Deadline) -> Result<Harmless, Failure> {
-        let core = &self.core;
-        let stream_tokens = core.model.tokenizer().n_special() + STREAM_WINDOW_TOKENS;
-        let strongest = |max_tokens| core.strongest(row, max_tokens, deadline);
-        Ok(Harmless {
-            role: row.role,
-            source: row.source.clone(),
-            labels: row.labels,
-            text: strongest(core.model.info().max_tokens)?,
-            windows: strongest(stream_tokens.min(core.model.info().max_tokens))?,
-        })
+        self.core.harmless(row, deadline)
     }
 }
 
-/// Tokens of a window of a stream (DESIGN 7): stride 8 and overlap 24.
-const STREAM_WINDOW_TOKENS: usize = 32;
+/// What the linear tier adds to a model that was fitted with it.
+fn lower(facts: &Facts, sidecar: &Sidecar) -> Result<Option<Lower>, linear::LoadError> {
+    if sidecar.linear.is_empty() {
+        return Ok(None);
+    }
+    let weight = |label| sidecar.linear.get(label).copied().unwrap_or_default();
+    Ok(Some(Lower {
+        model: LinearModel::embedded()?,
+        weights: facts.labels.iter().map(weight).collect(),
+    }))
+}
 
 /// The largest of the next `n` rows, by label.
 fn most<'r>(rows: &mut impl Iterator<Item = &'r [f32]>, n: usize) -> Vec<f32> {
@@ -334,238 +307,5 @@ impl Classifier for NeuralClassifier {
 
     fn identity(&self) -> &Identity {
         &self.identity
-    }
-}
-
-fn is_late(deadline: Deadline) -> bool {
-    deadline <= Instant::now()
-}
-
-impl Core {
-    /// Cuts texts into windows and submits them all; how many windows each text has.
-    fn order(
-        &self,
-        texts: &[String],
-        only_first: bool,
-        pass: Pass,
-    ) -> Result<(Vec<usize>, Ticket), Failure> {
-        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
-        let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
-        for text in texts {
-            if is_late(pass.deadline()) {
-                return Err(Shed::Late.into());
-            }
-            let first = sequences.len();
-            if only_first {
-                let ids = tokenizer.first_window(text, max_tokens);
-                sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
-            } else {
-                let windows = tokenizer.windows(text, max_tokens, max_tokens / 4);
-                let ids = windows.map_err(|_| Failure::Died)?.into_iter();
-                sequences.extend(ids.filter_map(|window| Sequence::new(window.ids)));
-            }
-            n_windows.push(sequences.len() - first);
-        }
-        let ticket = self.engine.submit_checked(sequences, pass)?;
-        Ok((n_windows, ticket))
-    }
-
-    /// Cuts the texts of a job into windows, looks them up, and submits what is not known.
-    fn ask(&self, job: &Job, is_unwanted: &dyn Fn() -> bool) -> Result<Asked, Failure> {
-        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
-        let mut windows = Vec::with_capacity(job.segments.len());
-        let mut sequences = Vec::new();
-        let context = match &job.context {
-            Some(prompt) if self.is_joined(job) => {
-                let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
-                let mut ids = ids.map_err(|_| Failure::Died)?;
-                Some(self.look_up(job, &mut ids, &mut sequences)?)
-            }
-            _ => None,
-        };
-        for (segment_idx, segment) in job.segments.iter().enumerate() {
-            let text = segment.content.expose();
-            for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
-                let row = self.look_up(job, &mut window.ids, &mut sequences)?;
-                windows.push(AskedWindow {
-                    segment_idx,
-                    window,
-                    row,
-                });
-            }
-        }
-        let ticket = if sequences.is_empty() {
-            None
-        } else {
-            let submitted = self
-                .engine
-                .submit(sequences, job.class, job.tenant, job.deadline);
-            Some(submitted?)
-        };
-        Ok(Asked {
-            context,
-            windows,
-            ticket,
-        })
-    }
-
-    /// Whether any of the job is an answer that the model judges in its context.
-    fn is_joined(&self, job: &Job) -> bool {
-        self.joining.is_some() && job.segments.iter().any(is_answer)
-    }
-
-    /// What is known of a window, or where it is submitted; takes its tokens.
-    fn look_up(
-        &self,
-        job: &Job,
-        ids: &mut Vec<u32>,
-        sequences: &mut Vec<Sequence>,
-    ) -> Result<Row, Failure> {
-        let key = job
-            .salt
-            .as_ref()
-            .map(|salt: &Salt| self.known.key(salt, ids));
-        let known = key.and_then(|key| self.known.get(&key));
-        if known.is_none() {
-            sequences.push(Sequence::new(std::mem::take(ids)).ok_or(Failure::Died)?);
-        }
-        Ok(Row { known, key })
-    }
-
-    /// The outputs for a window, from the next row of the ticket where they are not known.
-    fn outputs<'r>(
-        &self,
-        row: &'r Row,
-        rows: &mut impl Iterator<Item = &'r [f32]>,
-    ) -> Result<&'r [f32], Failure> {
-        if let Some(known) = &row.known {
-            return Ok(known);
-        }
-        let outputs = rows.next().ok_or(Failure::Died)?;
-        if let Some(key) = row.key {
-            self.known.insert(key, outputs);
-        }
-        Ok(outputs)
-    }
-
-    /// Waits for the engine and puts everything on the scale, in segment order.
-    async fn verdict(&self, job: &Job, asked: Asked) -> Result<Verdict, Failure> {
-        let logits = match asked.ticket {
-            Some(ticket) => Some(ticket.await?),
-            None => None,
-        };
-        let mut rows = logits.iter().flat_map(|logits| logits.rows());
-        let (mut found, mut joined) = (Vec::new(), Vec::new());
-        let context = match &asked.context {
-            Some(row) => Some(self.outputs(row, &mut rows)?),
-            None => None,
-        };
-        let mut windows = Vec::with_capacity(asked.windows.len());
-        for window in &asked.windows {
-            let mut outputs = self.outputs(&window.row, &mut rows)?;
-            let segment = &job.segments[window.segment_idx];
-            if let (Some(joining), Some(prompt), true) = (&self.joining, context, is_answer(segment)) {
-                joined.clear();
-                joined.extend_from_slice(outputs);
-                joining.join(&mut joined, prompt);
-                outputs = &joined;
-            }
-            let scores = self.scores(outputs, segment.surface, job.unit, &mut found)?;
-            windows.push(placed(segment, &window.window, scores));
-        }
-        Ok(Verdict { windows })
-    }
-
-    /// The score of each category: the largest of the labels that stand for it.
-    fn scores(
-        &self,
-        row: &[f32],
-        surface: Surface,
-        unit: Unit,
-        found: &mut Vec<f32>,
-    ) -> Result<Scores, Failure> {
-        let scale = self.scale.as_ref().ok_or(Failure::Died)?;
-        self.evidence(row, found);
-        let mut scores = [0.0_f32; Category::COUNT];
-        for (label, category) in self.categories.iter().enumerate() {
-            let Some(category) = category else { continue };
-            let score = scale.score(label, surface, unit, found[label]);
-            if !score.is_finite() {
-                return Err(Failure::NonFinite);
-            }
-            let most = &mut scores[category.index()];
-            *most = most.max(score);
-        }
-        Scores::new(scores).ok_or(Failure::NonFinite)
-    }
-
-    /// Rows of a token classifier are evidence already.
-    fn evidence(&self, row: &[f32], found: &mut Vec<f32>) {
-        let kind = match self.model.info().kind {
-            Kind::Token => Kind::MultiLabel,
-            kind => kind,
-        };
-        evidence(kind, row, found);
-    }
-
-    /// The strongest evidence of each label over a text's windows, each in the text's context.
-    fn strongest(
-        &self,
-        row: &dataset::Row,
-        max_tokens: usize,
-        deadline: Deadline,
-    ) -> Result<Vec<f32>, Failure> {
-        let tokenizer = self.model.tokenizer();
-        let context = row.context.as_ref().zip(self.joining.as_ref());
-        let mut sequences = Vec::new();
-        if let Some((prompt, _)) = context {
-            let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
-            sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
-        }
-        let windows = read(tokenizer, row.text.expose(), max_tokens, &|| false)?;
-        let own = windows.into_iter();
-        sequences.extend(own.filter_map(|window| Sequence::new(window.ids)));
-        let ticket = self.engine.submit(sequences, Class::Bulk, 0, deadline)?;
-        let logits = ticket.wait()?;
-        let mut rows = logits.rows();
-        let prompt = context.and_then(|(_, joining)| Some((joining, rows.next()?)));
-        let (mut joined, mut found, mut most) = (Vec::new(), Vec::new(), Vec::new());
-        for outputs in rows {
-            joined.clear();
-            joined.extend_from_slice(outputs);
-            if let Some((joining, prompt)) = prompt {
-                joining.join(&mut joined, prompt);
-            }
-            self.evidence(&joined, &mut found);
-            if most.is_empty() {
-                most.clone_from(&found);
-            }
-            most.iter_mut()
-                .zip(&found)
-                .for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
-        }
-        Ok(most)
-    }
-}
-
-/// Whether a segment was written by a model, in answer to a prompt.
-const fn is_answer(segment: &Segment) -> bool {
-    matches!(
-        segment.surface,
-        Surface::Completion | Surface::Reasoning | Surface::ToolCall
-    )
-}
-
-fn placed(segment: &Segment, window: &ReadWindow, scores: Scores) -> Window {
-    let range = segment.start + window.range.start..segment.start + window.range.end;
-    Window {
-        span: Span {
-            part: segment.part,
-            range,
-        },
-        surface: segment.surface,
-        view: window.view,
-        detector: Detector::Encoder,
-        scores,
     }
 }

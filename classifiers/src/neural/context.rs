@@ -34,12 +34,22 @@ impl Joining {
             return Ok(None);
         }
         let digest = |name: &str| {
-            let numbered = |number| facts.labels.iter().position(|label| *label == format!("{name}_{number}"));
+            let numbered = |number| {
+                facts
+                    .labels
+                    .iter()
+                    .position(|label| *label == format!("{name}_{number}"))
+            };
             (0..).map_while(numbered).collect::<Vec<usize>>()
         };
         let (as_answer, as_prompt) = (digest("as_answer"), digest("as_prompt"));
         let n_entries = as_answer.len();
-        let n_before = as_answer.iter().chain(&as_prompt).copied().min().unwrap_or(0);
+        let n_before = as_answer
+            .iter()
+            .chain(&as_prompt)
+            .copied()
+            .min()
+            .unwrap_or(0);
         let fault = if n_entries == 0 || as_prompt.len() != n_entries {
             format!(
                 "the model has {n_entries} labels `as_answer_…` and {} `as_prompt_…`, which have \
@@ -61,9 +71,15 @@ impl Joining {
     /// Adds to an answer's outputs what the prompt's say about it.
     pub(super) fn join(&self, answer: &mut [f32], prompt: &[f32]) {
         let entries = self.as_answer.iter().zip(&self.as_prompt);
-        let products: Vec<f32> = entries.map(|(own, other)| answer[*own] * prompt[*other]).collect();
+        let products: Vec<f32> = entries
+            .map(|(own, other)| answer[*own] * prompt[*other])
+            .collect();
         for (output, weights) in answer.iter_mut().zip(&self.weights) {
-            *output += weights.iter().zip(&products).map(|(weight, product)| weight * product).sum::<f32>();
+            *output += weights
+                .iter()
+                .zip(&products)
+                .map(|(weight, product)| weight * product)
+                .sum::<f32>();
         }
     }
 }

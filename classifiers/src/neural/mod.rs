@@ -5,12 +5,13 @@
 //! [`Engine`](crate::batching::Engine). Logits become scores by the model's own scale
 //! ([`ModelScale`]), which `portcullis model scale` fits from harmless texts.
 //!
-//! Start with [`NeuralClassifier`]; `labels` says how a model's labels become categories, `read`
+//! Start with [`NeuralClassifier`], behind which `core` does the work; `labels` says how a model's labels become categories, `read`
 //! how a text becomes windows, `context` how an answer is judged beside its prompt, `known` what is
 //! kept between jobs.
 
 mod classifier;
 mod context;
+mod core;
 mod known;
 mod labels;
 mod read;

@@ -123,10 +123,7 @@ impl ModelScale {
     ///
     /// # Errors
     /// [`ScaleError::TooFew`].
-    pub fn fit(
-        categories: &[Option<Category>],
-        harmless: &[Harmless],
-    ) -> Result<Self, ScaleError> {
+    pub fn fit(categories: &[Option<Category>], harmless: &[Harmless]) -> Result<Self, ScaleError> {
         if harmless.len() < MIN_TEXTS {
             return Err(ScaleError::TooFew {
                 n_texts: harmless.len(),
@@ -135,10 +132,10 @@ impl ModelScale {
         let of_label = |(label, category): (usize, &Option<Category>)| {
             SCALE_LAYOUT.map(|(group, unit)| {
                 let mut texts: Vec<&Harmless> = harmless.iter().collect();
-                let narrower: [&dyn Fn(&Harmless) -> bool; 2] = [
-                    &|text| text.is_reference(*category),
-                    &|text| text.is_of(group),
-                ];
+                let narrower: [&dyn Fn(&Harmless) -> bool; 2] =
+                    [&|text| text.is_reference(*category), &|text| {
+                        text.is_of(group)
+                    }];
                 for is_fit in narrower {
                     let fit = || texts.iter().copied().filter(|text| is_fit(text));
                     if MIN_TEXTS <= fit().count() {
@@ -242,7 +239,9 @@ fn samples(texts: &[&Harmless], label: usize, unit: Unit) -> Vec<Sample> {
         let evidence = text.evidence(unit)[label];
         match text.role {
             Role::Comment => talk.push(evidence),
-            Role::Prompt | Role::Response => by_source.entry(&text.source).or_default().push(evidence),
+            Role::Prompt | Role::Response => {
+                by_source.entry(&text.source).or_default().push(evidence)
+            }
         }
     }
     let mut samples = Vec::new();

@@ -24,18 +24,22 @@ pub struct Sidecar {
     /// `context`: for each label the weights of the products of two digests, by which a text's
     /// context counts. Opaque here.
     pub context: Vec<Vec<f32>>,
+    /// `linear`: for labels of the model, how much of what the linear tier says of the same category
+    /// is added to the logit. Opaque here.
+    pub linear: BTreeMap<String, f32>,
     /// The file itself.
     path: PathBuf,
 }
 
 const NAME: &str = "portcullis.json";
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "labels",
     "languages",
     "digests",
     "scale",
     "max_tokens",
     "context",
+    "linear",
 ];
 const SCALE_MEND: &str = "`scale` in `portcullis.json` names it";
 const UNLIKE: usize = 3;
@@ -66,11 +70,13 @@ impl Sidecar {
 
     /// Holds `labels` against those of the model.
     pub(crate) fn check_labels(&self, labels: &[String]) -> Result<(), LoadError> {
-        match self.labels.keys().find(|label| !labels.contains(label)) {
+        let named = self.labels.keys().map(|label| ("labels", label));
+        let mut named = named.chain(self.linear.keys().map(|label| ("linear", label)));
+        match named.find(|(_, label)| !labels.contains(label)) {
             None => Ok(()),
-            Some(label) => Err(LoadError::Value {
+            Some((key, label)) => Err(LoadError::Value {
                 path: self.path.clone(),
-                key: "labels".into(),
+                key: key.into(),
                 value: format!("a map with `{label}`"),
                 needs: format!(
                     "a map from labels of the model, which are {}",
@@ -105,6 +111,7 @@ impl Sidecar {
             Some("context") => {
                 self.context = read(path, key, value, "a list of lists of numbers")?;
             }
+            Some("linear") => self.linear = read(path, key, value, "a map of numbers")?,
             _ => {
                 return Err(LoadError::UnknownKey {
                     path: path.to_path_buf(),

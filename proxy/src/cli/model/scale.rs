@@ -4,8 +4,8 @@ use super::DirArgs;
 use crate::cli::classify::bytes_bar;
 use crate::cli::{Exit, chain};
 use clap::Args;
-use portcullis_classifiers::dataset;
 use portcullis_classifiers::neural::{ModelScale, NeuralClassifier, NeuralConfig};
+use portcullis_classifiers::{Classifier, dataset};
 use portcullis_text::{Category, Group};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -63,7 +63,12 @@ pub(super) fn scale(args: &ScaleArgs) -> Result<(), Exit> {
     let scale = ModelScale::fit(neural.categories(), &harmless).map_err(|error| unfit(&error))?;
     let path = args.model.dir.join(NAME);
     scale
-        .save(&path, &facts.digest, &facts.labels, harmless.len())
+        .save(
+            &path,
+            &neural.identity().digest,
+            &facts.labels,
+            harmless.len(),
+        )
         .map_err(|error| unfit(&error))?;
     name_in_sidecar(&args.model.dir)?;
     println!(
@@ -78,9 +83,7 @@ pub(super) fn scale(args: &ScaleArgs) -> Result<(), Exit> {
 /// Whether a row is labelled with anything but a topic.
 fn is_harmful(row: &dataset::Row) -> bool {
     let mut all = Category::ALL.into_iter();
-    all.any(|category| {
-        category.group() != Group::Topic && row.labels.get(category) == Some(true)
-    })
+    all.any(|category| category.group() != Group::Topic && row.labels.get(category) == Some(true))
 }
 
 /// The texts of a JSON Lines file.

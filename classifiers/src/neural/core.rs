@@ -1,0 +1,327 @@
+//! What stands behind an encoder's boundary: texts to windows, windows to outputs, outputs to scores.
+
+use super::context::{self, Joining};
+use super::known::KnownWindows;
+use super::labels::evidence;
+use super::read::{ReadWindow, read};
+use super::scale::{Harmless, ModelScale};
+use crate::batching::{Engine, Pass, Sequence, Ticket};
+use crate::dataset;
+use crate::linear::LinearModel;
+use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
+use portcullis_models::{Kind, Model};
+use portcullis_text::{Category, Detector, Scores, Span, Surface, Window};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Tokens of a window of a stream (DESIGN 7): stride 8 and overlap 24.
+const STREAM_WINDOW_TOKENS: usize = 32;
+
+/// A model on its engine, and what its outputs mean.
+pub(super) struct Core {
+    pub(super) model: Arc<Model>,
+    pub(super) engine: Engine,
+    pub(super) known: KnownWindows,
+    /// By label.
+    pub(super) categories: Vec<Option<Category>>,
+    pub(super) scale: Option<ModelScale>,
+    /// How an answer is judged in the context of its prompt, where the model can.
+    pub(super) joining: Option<Joining>,
+    /// What the tier below adds, where the model was fitted with it.
+    pub(super) lower: Option<Lower>,
+}
+
+/// The linear model below, and how much of its logits counts.
+pub(super) struct Lower {
+    pub(super) model: Arc<LinearModel>,
+    /// By label.
+    pub(super) weights: Vec<f32>,
+}
+
+/// What was asked of the engine for a job.
+pub(super) struct Asked {
+    /// The prompt that answers among the segments are judged beside; the first row of the ticket
+    /// where it is not known.
+    context: Option<Row>,
+    windows: Vec<AskedWindow>,
+    /// By segment, what the tier below says of it.
+    lower: Vec<[f32; Category::COUNT]>,
+    ticket: Option<Ticket>,
+}
+
+struct AskedWindow {
+    segment_idx: usize,
+    window: ReadWindow,
+    row: Row,
+}
+
+/// Where the outputs for a window come from.
+struct Row {
+    /// Of an earlier job; without them they are the next row of the ticket.
+    known: Option<Arc<[f32]>>,
+    key: Option<[u8; 32]>,
+}
+
+impl Core {
+    /// Cuts texts into windows and submits them all; how many windows each text has.
+    pub(super) fn order(
+        &self,
+        texts: &[String],
+        only_first: bool,
+        pass: Pass,
+    ) -> Result<(Vec<usize>, Ticket), Failure> {
+        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
+        let (mut sequences, mut n_windows) = (Vec::new(), Vec::with_capacity(texts.len()));
+        for text in texts {
+            if is_late(pass.deadline()) {
+                return Err(Shed::Late.into());
+            }
+            let first = sequences.len();
+            if only_first {
+                let ids = tokenizer.first_window(text, max_tokens);
+                sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
+            } else {
+                let windows = tokenizer.windows(text, max_tokens, max_tokens / 4);
+                let ids = windows.map_err(|_| Failure::Died)?.into_iter();
+                sequences.extend(ids.filter_map(|window| Sequence::new(window.ids)));
+            }
+            n_windows.push(sequences.len() - first);
+        }
+        let ticket = self.engine.submit_checked(sequences, pass)?;
+        Ok((n_windows, ticket))
+    }
+
+    /// Cuts the texts of a job into windows, looks them up, and submits what is not known.
+    pub(super) fn ask(&self, job: &Job, is_unwanted: &dyn Fn() -> bool) -> Result<Asked, Failure> {
+        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
+        let mut windows = Vec::with_capacity(job.segments.len());
+        let mut sequences = Vec::new();
+        let context = match &job.context {
+            Some(prompt) if self.is_joined(job) => {
+                let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
+                let mut ids = ids.map_err(|_| Failure::Died)?;
+                Some(self.look_up(job, &mut ids, &mut sequences)?)
+            }
+            _ => None,
+        };
+        let mut said = Vec::new();
+        for (segment_idx, segment) in job.segments.iter().enumerate() {
+            let text = segment.content.expose();
+            said.extend(self.lower.as_ref().map(|lower| lower.model.logits(text)));
+            for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
+                let row = self.look_up(job, &mut window.ids, &mut sequences)?;
+                windows.push(AskedWindow {
+                    segment_idx,
+                    window,
+                    row,
+                });
+            }
+        }
+        let ticket = if sequences.is_empty() {
+            None
+        } else {
+            let submitted = self
+                .engine
+                .submit(sequences, job.class, job.tenant, job.deadline);
+            Some(submitted?)
+        };
+        Ok(Asked {
+            context,
+            windows,
+            lower: said,
+            ticket,
+        })
+    }
+
+    /// Whether any of the job is an answer that the model judges in its context.
+    fn is_joined(&self, job: &Job) -> bool {
+        self.joining.is_some() && job.segments.iter().any(is_answer)
+    }
+
+    /// What is known of a window, or where it is submitted; takes its tokens.
+    fn look_up(
+        &self,
+        job: &Job,
+        ids: &mut Vec<u32>,
+        sequences: &mut Vec<Sequence>,
+    ) -> Result<Row, Failure> {
+        let key = job
+            .salt
+            .as_ref()
+            .map(|salt: &Salt| self.known.key(salt, ids));
+        let known = key.and_then(|key| self.known.get(&key));
+        if known.is_none() {
+            sequences.push(Sequence::new(std::mem::take(ids)).ok_or(Failure::Died)?);
+        }
+        Ok(Row { known, key })
+    }
+
+    /// The outputs for a window, from the next row of the ticket where they are not known.
+    fn outputs<'r>(
+        &self,
+        row: &'r Row,
+        rows: &mut impl Iterator<Item = &'r [f32]>,
+    ) -> Result<&'r [f32], Failure> {
+        if let Some(known) = &row.known {
+            return Ok(known);
+        }
+        let outputs = rows.next().ok_or(Failure::Died)?;
+        if let Some(key) = row.key {
+            self.known.insert(key, outputs);
+        }
+        Ok(outputs)
+    }
+
+    /// Waits for the engine and puts everything on the scale, in segment order.
+    pub(super) async fn verdict(&self, job: &Job, asked: Asked) -> Result<Verdict, Failure> {
+        let logits = match asked.ticket {
+            Some(ticket) => Some(ticket.await?),
+            None => None,
+        };
+        let mut rows = logits.iter().flat_map(|logits| logits.rows());
+        let (mut found, mut joined) = (Vec::new(), Vec::new());
+        let context = match &asked.context {
+            Some(row) => Some(self.outputs(row, &mut rows)?),
+            None => None,
+        };
+        let mut windows = Vec::with_capacity(asked.windows.len());
+        for window in &asked.windows {
+            let mut outputs = self.outputs(&window.row, &mut rows)?;
+            let segment = &job.segments[window.segment_idx];
+            if let (Some(joining), Some(prompt), true) =
+                (&self.joining, context, is_answer(segment))
+            {
+                joined.clear();
+                joined.extend_from_slice(outputs);
+                joining.join(&mut joined, prompt);
+                outputs = &joined;
+            }
+            self.evidence(outputs, asked.lower.get(window.segment_idx), &mut found);
+            let scores = self.scores(&found, segment.surface, job.unit)?;
+            windows.push(placed(segment, &window.window, scores));
+        }
+        Ok(Verdict { windows })
+    }
+
+    /// The score of each category: the largest of the labels that stand for it.
+    fn scores(&self, found: &[f32], surface: Surface, unit: Unit) -> Result<Scores, Failure> {
+        let scale = self.scale.as_ref().ok_or(Failure::Died)?;
+        let mut scores = [0.0_f32; Category::COUNT];
+        for (label, category) in self.categories.iter().enumerate() {
+            let Some(category) = category else { continue };
+            let score = scale.score(label, surface, unit, found[label]);
+            if !score.is_finite() {
+                return Err(Failure::NonFinite);
+            }
+            let most = &mut scores[category.index()];
+            *most = most.max(score);
+        }
+        Scores::new(scores).ok_or(Failure::NonFinite)
+    }
+
+    /// The evidence for each label, from a window's outputs and what the tier below says of its
+    /// text. Rows of a token classifier are evidence already.
+    fn evidence(
+        &self,
+        outputs: &[f32],
+        said: Option<&[f32; Category::COUNT]>,
+        found: &mut Vec<f32>,
+    ) {
+        let kind = match self.model.info().kind {
+            Kind::Token => Kind::MultiLabel,
+            kind => kind,
+        };
+        evidence(kind, outputs, found);
+        let (Some(lower), Some(said)) = (&self.lower, said) else {
+            return;
+        };
+        let weighed = self.categories.iter().zip(&lower.weights);
+        for (found, (category, weight)) in found.iter_mut().zip(weighed) {
+            *found += category.map_or(0.0, |category| weight * said[category.index()]);
+        }
+    }
+
+    /// What a harmless text shows, as a whole and in windows as streams are cut.
+    pub(super) fn harmless(
+        &self,
+        row: &dataset::Row,
+        deadline: Deadline,
+    ) -> Result<Harmless, Failure> {
+        let max_tokens = self.model.info().max_tokens;
+        let stream_tokens = self.model.tokenizer().n_special() + STREAM_WINDOW_TOKENS;
+        Ok(Harmless {
+            role: row.role,
+            source: row.source.clone(),
+            labels: row.labels,
+            text: self.strongest(row, max_tokens, deadline)?,
+            windows: self.strongest(row, stream_tokens.min(max_tokens), deadline)?,
+        })
+    }
+
+    /// The strongest evidence of each label over a text's windows, each in the text's context.
+    fn strongest(
+        &self,
+        row: &dataset::Row,
+        max_tokens: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<f32>, Failure> {
+        let tokenizer = self.model.tokenizer();
+        let context = row.context.as_ref().zip(self.joining.as_ref());
+        let mut sequences = Vec::new();
+        if let Some((prompt, _)) = context {
+            let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
+            sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
+        }
+        let windows = read(tokenizer, row.text.expose(), max_tokens, &|| false)?;
+        let own = windows.into_iter();
+        sequences.extend(own.filter_map(|window| Sequence::new(window.ids)));
+        let ticket = self.engine.submit(sequences, Class::Bulk, 0, deadline)?;
+        let logits = ticket.wait()?;
+        let mut rows = logits.rows();
+        let prompt = context.and_then(|(_, joining)| Some((joining, rows.next()?)));
+        let said = self.lower.as_ref();
+        let said = said.map(|lower| lower.model.logits(row.text.expose()));
+        let (mut joined, mut found, mut most) = (Vec::new(), Vec::new(), Vec::new());
+        for outputs in rows {
+            joined.clear();
+            joined.extend_from_slice(outputs);
+            if let Some((joining, prompt)) = prompt {
+                joining.join(&mut joined, prompt);
+            }
+            self.evidence(&joined, said.as_ref(), &mut found);
+            if most.is_empty() {
+                most.clone_from(&found);
+            }
+            most.iter_mut()
+                .zip(&found)
+                .for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
+        }
+        Ok(most)
+    }
+}
+
+/// Whether a segment was written by a model, in answer to a prompt.
+const fn is_answer(segment: &Segment) -> bool {
+    matches!(
+        segment.surface,
+        Surface::Completion | Surface::Reasoning | Surface::ToolCall
+    )
+}
+
+fn placed(segment: &Segment, window: &ReadWindow, scores: Scores) -> Window {
+    let range = segment.start + window.range.start..segment.start + window.range.end;
+    Window {
+        span: Span {
+            part: segment.part,
+            range,
+        },
+        surface: segment.surface,
+        view: window.view,
+        detector: Detector::Encoder,
+        scores,
+    }
+}
+
+pub(super) fn is_late(deadline: Deadline) -> bool {
+    deadline <= Instant::now()
+}
