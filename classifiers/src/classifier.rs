@@ -150,6 +150,11 @@ pub trait Classifier: Send + Sync + std::fmt::Debug {
 
     /// What it is.
     fn identity(&self) -> &Identity;
+
+    /// Whether its scores count what the tiers below say, whose own then fall away where it answers.
+    fn counts_lower(&self) -> bool {
+        false
+    }
 }
 
 /// A verdict to come. Dropping it cancels the work.

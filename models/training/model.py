@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
@@ -142,11 +142,29 @@ def save(guard: Guard, tokenizer: Tokenizer, directory: Path, max_tokens: int) -
     }
     write_json(directory / "config.json", config)
     tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
-    context = {
-        "digest": DIGEST,
-        "weights": [[round(w, 6) for w in row] for row in guard.by_context.weight.tolist()],
-    }
+    context = [[round(weight, 6) for weight in row] for row in guard.by_context.weight.tolist()]
     write_json(directory / "portcullis.json", {"max_tokens": max_tokens, "context": context})
+
+
+def load(directory: Path) -> tuple[Guard, Tokenizer]:
+    """A guard that `save` wrote."""
+    config = BertConfig.from_pretrained(directory)
+    config.classifier_dropout = config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+    if list(config.id2label.values()) != OUTPUTS:
+        raise SystemExit(f"{directory}: its labels are not those of this training")
+    guard = Guard(BertForSequenceClassification(config))
+    tensors = load_file(directory / "model.safetensors")
+    state = {}
+    for name, values in tensors.items():
+        if name.endswith(".scale"):
+            continue
+        scale = tensors.get(f"{name}.scale")
+        values = values if scale is None else values.astype("float32") * scale[:, None]
+        state[name] = torch.from_numpy(values)
+    guard.encoder.load_state_dict(state)
+    context = json.loads((directory / "portcullis.json").read_text("utf-8"))["context"]
+    guard.by_context.weight.data = torch.tensor(context)
+    return guard, Tokenizer.from_file(str(directory / "tokenizer.json"))
 
 
 def write_json(path: Path, value: object) -> None:

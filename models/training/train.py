@@ -24,7 +24,7 @@ from torch.nn import functional
 import corpus
 from compose import LABELS
 from corpus import Cutter, Frames, Row
-from model import Guard, enlarged_tokenizer, save
+from model import Guard, enlarged_tokenizer, load, save
 
 HERE = Path(__file__).parent
 #: Tokens of the window of a prompt that an answer is judged beside.
@@ -85,18 +85,18 @@ def splits_of(path: Path) -> list[str | None]:
         return [json.loads(line).get("split") for line in file if line.strip()]
 
 
-def tokenizer_of(options: argparse.Namespace, train: list[Row]) -> Tokenizer:
+def begun(options: argparse.Namespace, train: list[Row]) -> tuple[Guard, Tokenizer]:
+    """The guard to start from, and its tokenizer, which a run keeps for when it goes on."""
+    if options.start:
+        return load(options.start)
     kept = options.out / "state" / "tokenizer.json"
     if kept.exists():
-        return Tokenizer.from_file(str(kept))
-    if options.start:
-        tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(kept))
     else:
         foreign = [row.text for row in train if row.lang != "en"]
         tokenizer = enlarged_tokenizer(foreign, options.new_tokens)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(kept), pretty=False)
-    return tokenizer
+        tokenizer.save(str(kept), pretty=False)
+    return Guard.pretrained(tokenizer), tokenizer
 
 
 class Epoch:
@@ -243,25 +243,18 @@ def report(rows: list[Row], logits: np.ndarray) -> None:
         print(f"dev, {name} ({(part == name).sum()} rows): {', '.join(shown)}", flush=True)
 
 
-def load(directory: Path, tokenizer: Tokenizer) -> Guard:
-    guard = Guard.pretrained(tokenizer)
-    guard.load_state_dict(torch.load(directory / "guard.pt", weights_only=True))
-    return guard
-
-
 def main() -> None:
     options = parsed()
     torch.manual_seed(options.seed)
     train_rows, dev_rows = rows_of(options)
     print(f"{len(train_rows)} train rows, {len(dev_rows)} dev rows", flush=True)
     print(f"positives/negatives: {corpus.counts(train_rows)}", flush=True)
-    tokenizer = tokenizer_of(options, train_rows)
-    guard = load(options.start, tokenizer) if options.start else Guard.pretrained(tokenizer)
+    (options.out / "state").mkdir(parents=True, exist_ok=True)
+    guard, tokenizer = begun(options, train_rows)
     cutter = Cutter(tokenizer, options.max_tokens)
     guard.train()
     train(guard, train_rows, cutter, options)
     save(guard, tokenizer, options.out, options.max_tokens)
-    torch.save(guard.state_dict(), options.out / "guard.pt")
     logits = outputs_of(guard, cutter, [row.text for row in dev_rows], options.max_tokens - 2, 32)
     report(dev_rows, logits)
     np.savez(options.out / "dev.npz", logits=logits)

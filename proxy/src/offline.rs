@@ -1,10 +1,12 @@
 //! Judging single texts without a server: what `classify`, `policy test` and `/v1/guard/check` share.
 
-use portcullis_classifiers::classifier::{Class, Classifier, Failure, Job, Segment, Unit};
+use portcullis_classifiers::{Cascade, Closed, ScreenRequest, Segment};
 use portcullis_policy::{Decision, Engine, Evidence, Explanation, Match};
 use portcullis_text::{Content, PartId, Scores, Surface, Window};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long one text may take.
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// What detectors saw in one text.
 #[derive(Clone, Debug)]
@@ -47,13 +49,13 @@ impl Sight {
 /// Looks at one text with patterns and every classifier.
 ///
 /// # Errors
-/// The [`Failure`] of the first classifier that failed.
+/// [`Closed`] by the first classifier that failed.
 pub(crate) async fn look(
-    classifiers: &[Arc<dyn Classifier>],
+    cascade: &Cascade,
     engine: &Engine,
     surface: Surface,
     text: &str,
-) -> Result<Sight, Failure> {
+) -> Result<Sight, Closed> {
     let part = PartId(0);
     let segment = Segment {
         part,
@@ -61,20 +63,8 @@ pub(crate) async fn look(
         start: 0,
         content: Content::from(text),
     };
-    let job = Job {
-        segments: vec![segment],
-        context: None,
-        unit: Unit::Text,
-        tenant: 0,
-        salt: None,
-        deadline: Instant::now() + Duration::from_secs(60),
-        class: Class::Bulk,
-    };
-    let mut windows = Vec::new();
-    for classifier in classifiers {
-        let verdict = classifier.submit(job.clone())?.await?;
-        windows.extend(verdict.windows);
-    }
+    let request = ScreenRequest::offline(vec![segment], None, Instant::now() + WITHIN);
+    let windows = cascade.screen(request).await?.windows;
     let matches = engine.find_patterns(part, surface, text);
     Ok(Sight { windows, matches })
 }

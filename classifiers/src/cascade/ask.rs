@@ -17,6 +17,7 @@ const MIN_CACHED_BYTES: usize = 64;
 /// A tier that was asked.
 pub(super) struct Ask<'a> {
     identity: &'a Identity,
+    counts_lower: bool,
     /// Windows found in the cache, with their segment's index.
     found: Vec<(usize, Window)>,
     /// What was submitted, in job order.
@@ -55,6 +56,7 @@ impl<'a> Ask<'a> {
         let (found, missing) = (Vec::new(), Vec::new());
         let mut ask = Self {
             identity,
+            counts_lower: tier.counts_lower(),
             found,
             missing,
             pending: None,
@@ -86,6 +88,10 @@ impl<'a> Ask<'a> {
     /// When it was submitted; `None` when nothing had to be.
     pub(super) const fn submitted_at(&self) -> Option<Instant> {
         self.submitted_at
+    }
+
+    pub(super) const fn counts_lower(&self) -> bool {
+        self.counts_lower
     }
 
     fn look_up(

@@ -11,7 +11,7 @@ mod screening;
 pub use screening::{Closed, ScreenRequest, Screening, SegmentCoverage};
 
 use crate::cache::VerdictCache;
-use crate::classifier::{Class, Classifier, Failure, Identity, Segment, Unit};
+use crate::classifier::{Classifier, Failure, Identity, Segment};
 use ask::Ask;
 use portcullis_config::{FailureRule, OnFailure};
 use portcullis_text::{Content, Detector, PartId, Surface, Window};
@@ -120,20 +120,7 @@ fn warm_up() -> ScreenRequest {
         start: 0,
         content: Content::from("how do I bake bread"),
     };
-    ScreenRequest {
-        segments: vec![segment],
-        context: None,
-        unit: Unit::Text,
-        tenant: 0,
-        salt: crate::cache::Salt::UNCACHED,
-        deadline: Instant::now() + WARM_UP,
-        class: Class::Bulk,
-        on_failure: OnFailure {
-            encoder: FailureRule::Closed,
-            linear: FailureRule::Closed,
-        },
-        use_cache: false,
-    }
+    ScreenRequest::offline(vec![segment], None, Instant::now() + WARM_UP)
 }
 
 /// Gathers the answers of the tiers, lowest first.
@@ -172,8 +159,15 @@ impl Board {
         let detector = ask.detector();
         self.screening.cache_hits += ask.n_hits;
         self.screening.cache_misses += ask.n_misses;
+        let counts_lower = ask.counts_lower();
         let answer = ask.answer(request, cache).await;
 
+        if counts_lower {
+            // What the tiers below said of these texts is in the answer.
+            let answered = |segment_idx| answer.windows.iter().any(|(own, _)| *own == segment_idx);
+            self.windows
+                .retain(|(segment_idx, _)| !answered(*segment_idx));
+        }
         if self.windows.is_empty() {
             self.windows = answer.windows;
         } else {

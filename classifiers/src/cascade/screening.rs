@@ -2,7 +2,7 @@
 
 use crate::cache::Salt;
 use crate::classifier::{Class, Deadline, Failure, Segment, Unit};
-use portcullis_config::OnFailure;
+use portcullis_config::{FailureRule, OnFailure};
 use portcullis_text::{Content, Detector, PartId, Window};
 use std::time::Duration;
 
@@ -27,6 +27,27 @@ pub struct ScreenRequest {
     pub on_failure: OnFailure,
     /// Whether the verdict cache is asked and fed.
     pub use_cache: bool,
+}
+
+impl ScreenRequest {
+    /// Texts to judge outside of any exchange: nothing is cached and any failure is an answer.
+    #[must_use]
+    pub fn offline(segments: Vec<Segment>, context: Option<Content>, deadline: Deadline) -> Self {
+        Self {
+            segments,
+            context,
+            unit: Unit::Text,
+            tenant: 0,
+            salt: Salt::UNCACHED,
+            deadline,
+            class: Class::Bulk,
+            on_failure: OnFailure {
+                encoder: FailureRule::Closed,
+                linear: FailureRule::Closed,
+            },
+            use_cache: false,
+        }
+    }
 }
 
 /// What came out.

@@ -26,6 +26,7 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Scripted {
     pub(super) identity: Identity,
+    pub(super) counts_lower: bool,
     pub(super) acts: Mutex<VecDeque<Act>>,
     pub(super) jobs: Mutex<Vec<Job>>,
     pub(super) promises: Mutex<Vec<Promise>>,
@@ -33,19 +34,33 @@ pub(super) struct Scripted {
 
 impl Scripted {
     pub(super) fn new(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        Arc::new(Self::plain(detector, acts))
+    }
+
+    fn plain(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Self {
         let (model, digest) = (
             detector.name().to_owned(),
             format!("{}-digest", detector.name()),
         );
-        Arc::new(Self {
+        Self {
             identity: Identity {
                 detector,
                 model,
                 digest,
             },
+            counts_lower: false,
             acts: Mutex::new(acts.into_iter().collect()),
             jobs: Mutex::default(),
             promises: Mutex::default(),
+        }
+    }
+
+    /// An encoder that counts what the tiers below say.
+    pub(super) fn counting(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        let encoder = Self::plain(Detector::Encoder, acts);
+        Arc::new(Self {
+            counts_lower: true,
+            ..encoder
         })
     }
 
@@ -130,6 +145,10 @@ impl Classifier for Scripted {
 
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn counts_lower(&self) -> bool {
+        self.counts_lower
     }
 }
 

@@ -3,7 +3,7 @@
 use super::scripted::{Act, Scripted, scores};
 use super::*;
 use crate::cache::{Salt, Salts};
-use crate::classifier::Shed;
+use crate::classifier::{Class, Shed, Unit};
 use portcullis_text::Category;
 use proptest::prelude::*;
 
@@ -83,6 +83,34 @@ async fn a_promised_verdict_is_waited_for() {
     let screening = cascade.screen(one_text()).await.unwrap();
     assert_eq!(screening.windows[0].scores, scores(0.5));
     assert_eq!(screening.windows[0].span.part, PartId(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_counts_the_lower_ones_speaks_for_them_where_it_answers() {
+    let of = |encoder: Arc<Scripted>| {
+        Cascade::new(Scripted::linear([Act::Score(0.9)])).with_tier(encoder)
+    };
+    let detectors = |screening: &Screening| {
+        let windows = screening.windows.iter();
+        windows.map(|window| window.detector).collect::<Vec<_>>()
+    };
+    let screening = of(Scripted::counting([Act::Score(0.2)]))
+        .screen(one_text())
+        .await
+        .unwrap();
+    assert_eq!(detectors(&screening), [Detector::Encoder; 2]);
+    assert_eq!(
+        screening.coverage[0].detectors,
+        [Detector::Linear, Detector::Encoder]
+    );
+
+    let failed = of(Scripted::counting([Act::Fail(Failure::Died)]));
+    let screening = failed.screen(one_text()).await.unwrap();
+    assert_eq!(detectors(&screening), [Detector::Linear; 2]);
+
+    let plain = of(Scripted::encoder([Act::Score(0.2)]));
+    let screening = plain.screen(one_text()).await.unwrap();
+    assert_eq!(screening.windows.len(), 4);
 }
 
 /// A lone tier that fails closes the exchange where the rule says so, and leaves a gap otherwise.

@@ -13,12 +13,13 @@ mod table;
 
 pub use report::{Report, SetResult};
 
-use crate::classifier::{Classifier, Failure};
+use crate::cascade::Cascade;
+use crate::classifier::Failure;
 use crate::dataset::{self, DatasetError};
 use metrics::cut_off;
 use portcullis_policy::Engine;
 use portcullis_text::Category;
-use score::ScoredSet;
+use score::{ScoredSet, Screener};
 use std::path::{Path, PathBuf};
 
 /// The sets of ordinary harmless texts that the 1 % point is measured on, each counting the same.
@@ -51,7 +52,18 @@ pub enum EvalError {
         /// The set.
         set: String,
     },
-    /// The classifier gave no verdict.
+    /// A row says nothing of itself.
+    #[error("row {row} of set `{set}` has no labels")]
+    Unlabelled {
+        /// The set.
+        set: String,
+        /// Which row, from 1.
+        row: u64,
+    },
+    /// No runtime to wait on.
+    #[error("no runtime could be started")]
+    Runtime(#[source] std::io::Error),
+    /// A classifier gave no verdict.
     #[error("the classifier failed on set `{set}`, among rows {first_row} to {last_row}")]
     Classifier {
         /// The set.
@@ -77,16 +89,17 @@ pub enum EvalError {
 /// classifier fails: a report never leaves a row out.
 pub fn evaluate(
     data_dir: &Path,
-    classifier: &dyn Classifier,
+    cascade: &Cascade,
     engine: &Engine,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, EvalError> {
     let sets = sets_of(data_dir)?;
     let mut n_rows = 0;
-    for (_, path) in &sets {
-        n_rows += count_rows(path)?;
+    for (name, path) in &sets {
+        n_rows += count_rows(name, path)?;
     }
 
+    let screener = Screener::new(cascade).map_err(EvalError::Runtime)?;
     let mut n_done = 0;
     let mut scored = Vec::with_capacity(sets.len());
     progress(0, n_rows);
@@ -98,15 +111,16 @@ pub fn evaluate(
         scored.push(score::score_set(
             name,
             &path,
-            classifier,
+            &screener,
             engine,
             &mut advance,
         )?);
     }
 
     let results = report::results(&scored, &benign_cut_offs(&scored), engine);
-    let identity = classifier.identity();
-    let model = format!("{}@{}", identity.model, identity.digest);
+    let identities = cascade.identities().into_iter();
+    let names = identities.map(|it| format!("{}@{}", it.model, it.digest));
+    let model = names.collect::<Vec<_>>().join(" ");
     let policy = format!("{}@{}", engine.name(), engine.digest8());
     Ok(Report {
         results,
@@ -139,11 +153,16 @@ fn sets_of(data_dir: &Path) -> Result<Vec<(String, PathBuf)>, EvalError> {
     Ok(sets)
 }
 
-fn count_rows(path: &Path) -> Result<u64, DatasetError> {
+fn count_rows(name: &str, path: &Path) -> Result<u64, EvalError> {
     let mut n_rows = 0;
     for row in dataset::read(path)? {
-        row?;
         n_rows += 1;
+        if row?.labels.is_empty() {
+            return Err(EvalError::Unlabelled {
+                set: name.to_owned(),
+                row: n_rows,
+            });
+        }
     }
     Ok(n_rows)
 }

@@ -1,18 +1,15 @@
 //! Scores the rows of one set, and keeps the scores only.
 
 use super::EvalError;
-use crate::classifier::{Class, Classifier, Failure, Job, Pending, Segment, Shed, Unit, Verdict};
+use crate::cascade::{Cascade, ScreenRequest};
+use crate::classifier::{Failure, Segment};
 use crate::dataset::{self, Labels, Row};
 use portcullis_config::Action;
 use portcullis_policy::{Engine, Evidence};
 use portcullis_text::{Category, PartId, Scores, Surface, Window};
-use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// Rows given to the classifier at once.
 const ROWS_PER_JOB: usize = 64;
@@ -48,7 +45,7 @@ impl ScoredSet {
 pub(super) fn score_set(
     name: String,
     path: &Path,
-    classifier: &dyn Classifier,
+    screener: &Screener<'_>,
     engine: &Engine,
     advance: &mut dyn FnMut(u64),
 ) -> Result<ScoredSet, EvalError> {
@@ -62,7 +59,7 @@ pub(super) fn score_set(
         if batch.is_empty() {
             return Ok(ScoredSet { name, rows });
         }
-        let windows = score_batch(&batch, classifier).map_err(|failure| EvalError::Classifier {
+        let windows = score_batch(&batch, screener).map_err(|failure| EvalError::Classifier {
             set: name.clone(),
             first_row: rows.len() + 1,
             last_row: rows.len() + batch.len(),
@@ -74,19 +71,17 @@ pub(super) fn score_set(
     }
 }
 
-/// The windows of each row: those with a context in jobs of their own, all others in one.
-fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Window>>, Failure> {
+/// The windows of each row: those with a context are screened by themselves, all others together.
+fn score_batch(batch: &[Row], screener: &Screener<'_>) -> Result<Vec<Vec<Window>>, Failure> {
     let deadline = Instant::now() + JOB_TIME;
     let (beside, alone): (Vec<_>, Vec<_>) =
         (0..).zip(batch).partition(|(_, row)| row.context.is_some());
     let orders = beside.chunks(1).chain([&alone[..]]);
     let orders = orders.filter(|rows| !rows.is_empty());
-    let jobs = orders.map(|rows| job(rows, deadline));
-    let pending: Result<Vec<Pending>, Shed> = jobs.map(|job| classifier.submit(job)).collect();
 
     let mut by_row = vec![Vec::new(); batch.len()];
-    for pending in pending? {
-        for window in wait(pending, deadline)?.windows {
+    for rows in orders {
+        for window in screener.screen(request(rows, deadline))? {
             by_row
                 .get_mut(window.span.part.0 as usize)
                 .ok_or(Failure::Died)?
@@ -102,21 +97,34 @@ fn score_batch(batch: &[Row], classifier: &dyn Classifier) -> Result<Vec<Vec<Win
 }
 
 /// Rows of one context, by their numbers.
-fn job(rows: &[(u32, &Row)], deadline: Instant) -> Job {
+fn request(rows: &[(u32, &Row)], deadline: Instant) -> ScreenRequest {
     let segments = rows.iter().map(|(row_idx, row)| Segment {
         part: PartId(*row_idx),
         surface: row.role.surface(),
         start: 0,
         content: row.text.clone(),
     });
-    Job {
-        segments: segments.collect(),
-        context: rows.first().and_then(|(_, row)| row.context.clone()),
-        unit: Unit::Text,
-        tenant: 0,
-        salt: None,
-        deadline,
-        class: Class::Bulk,
+    let context = rows.first().and_then(|(_, row)| row.context.clone());
+    ScreenRequest::offline(segments.collect(), context, deadline)
+}
+
+/// The cascade, on a runtime of its own.
+pub(super) struct Screener<'c> {
+    cascade: &'c Cascade,
+    runtime: Runtime,
+}
+
+impl<'c> Screener<'c> {
+    pub(super) fn new(cascade: &'c Cascade) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        Ok(Self { cascade, runtime })
+    }
+
+    fn screen(&self, request: ScreenRequest) -> Result<Vec<Window>, Failure> {
+        let screening = self.runtime.block_on(self.cascade.screen(request));
+        Ok(screening.map_err(|closed| closed.failure)?.windows)
     }
 }
 
@@ -136,30 +144,5 @@ fn judge(row: &Row, row_idx: u32, windows: &[Window], engine: &Engine) -> Scored
         scores,
         // The verdict and not what is enforced: a policy in observe mode is measured just the same.
         is_stopped: Action::Redirect <= decision.action,
-    }
-}
-
-/// Waits on this thread, so that evaluation needs no runtime.
-fn wait(pending: Pending, deadline: Instant) -> Result<Verdict, Failure> {
-    let mut pending = pin!(pending);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(verdict) = pending.as_mut().poll(&mut context) {
-            return verdict;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(Failure::TimedOut);
-        }
-        std::thread::park_timeout(left);
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

@@ -1,11 +1,12 @@
 //! Evaluation on tiny sets whose texts say their own score, so that every number is known.
 
 use super::*;
-use crate::classifier::{Identity, Job, Pending, Shed, Verdict};
+use crate::classifier::{Classifier, Identity, Job, Pending, Shed, Verdict};
 use flate2::{Compression, write::GzEncoder};
 use portcullis_text::{Detector, Scores, Span, View, Window};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// Gives every category the number that a text begins with; answers from another thread.
@@ -101,9 +102,13 @@ fn folder(sets: &[(&str, Vec<Value>)]) -> TempDir {
     folder
 }
 
+fn cascade(broken: Option<Failure>) -> Cascade {
+    Cascade::new(Arc::new(Reader::new(broken)))
+}
+
 fn evaluated(sets: &[(&str, Vec<Value>)]) -> Result<Report, EvalError> {
     let folder = folder(sets);
-    evaluate(folder.path(), &Reader::new(None), &engine(), &mut |_, _| ())
+    evaluate(folder.path(), &cascade(None), &engine(), &mut |_, _| ())
 }
 
 fn mixed() -> Vec<Value> {
@@ -210,7 +215,7 @@ fn progress_counts_every_row_of_every_set() {
     std::fs::write(folder.path().join("README.md"), "not a set").unwrap();
     let mut told = Vec::new();
     let mut progress = |done, total| told.push((done, total));
-    evaluate(folder.path(), &Reader::new(None), &engine(), &mut progress).unwrap();
+    evaluate(folder.path(), &cascade(None), &engine(), &mut progress).unwrap();
     assert_eq!(told, [(0, 106), (64, 106), (100, 106), (106, 106)]);
 }
 
@@ -227,17 +232,25 @@ fn what_cannot_be_measured_is_said() {
         &[("a.jsonl", mixed()), ("a.jsonl.gz", mixed())],
         "set `a` stands in two files",
     );
-    check_refused(&[("a.jsonl", vec![json!({"text": "no labels"})])], "line 1");
+    check_refused(
+        &[("a.jsonl", vec![json!({"text": "no labels"})])],
+        "row 1 of set `a` has no labels",
+    );
     let missing = Path::new("no/such/folder");
-    let error = evaluate(missing, &Reader::new(None), &engine(), &mut |_, _| ()).unwrap_err();
+    let error = evaluate(missing, &cascade(None), &engine(), &mut |_, _| ()).unwrap_err();
     assert!(error.to_string().contains("no/such/folder"), "{error}");
 }
 
 #[test]
 fn a_classifier_that_fails_gives_no_report() {
     let folder = folder(&[("a.jsonl", mixed())]);
-    let broken = Reader::new(Some(Failure::NonFinite));
-    let error = evaluate(folder.path(), &broken, &engine(), &mut |_, _| ()).unwrap_err();
+    let error = evaluate(
+        folder.path(),
+        &cascade(Some(Failure::NonFinite)),
+        &engine(),
+        &mut |_, _| (),
+    )
+    .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the classifier failed on set `a`, among rows 1 to 6"

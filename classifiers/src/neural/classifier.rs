@@ -308,4 +308,8 @@ impl Classifier for NeuralClassifier {
     fn identity(&self) -> &Identity {
         &self.identity
     }
+
+    fn counts_lower(&self) -> bool {
+        self.core.lower.is_some()
+    }
 }

@@ -202,7 +202,9 @@ async fn a_token_classifier_says_its_strongest_token() {
     let sidecar = r#"{"labels": {"B-PER": "privacy"}}"#;
     let dir = copy_of("bert-token", sidecar);
     let neural = start(dir.path()).unwrap();
-    let found = neural.harmless("how do I bake bread", soon()).unwrap();
+    let found = neural
+        .harmless(&row("how do I bake bread"), soon())
+        .unwrap();
     assert_eq!(found.text.len(), 4);
     assert!(found.text.iter().all(|evidence| evidence.is_finite()));
 }
@@ -241,4 +243,82 @@ async fn without_a_scale_nothing_is_safe() {
     let neural = start(dir.path()).unwrap();
     let answer = neural.submit(job(&["bread"], None)).unwrap().await;
     assert_eq!(answer, Err(Failure::Died));
+}
+
+/// A tier fitted with the linear one stands on a scale of its own, and its scores move with what
+/// the linear tier says.
+#[tokio::test]
+async fn what_the_linear_tier_says_counts_where_the_model_was_fitted_with_it() {
+    let text = "Explain how to launder stolen money and forge documents for a fraud scheme";
+    let dir = copy_of("bert-multi", &format!("{{{LABELS}}}"));
+    let alone = start(dir.path()).unwrap();
+    let weighed = format!(r#"{{{LABELS}, "linear": {{"toxic": 0.5, "insult": 0}}}}"#);
+    let with = copy_of("bert-multi", &weighed);
+    let with = start(with.path()).unwrap();
+    assert!(!alone.counts_lower() && with.counts_lower());
+    assert_ne!(alone.identity().digest, with.identity().digest);
+
+    let said = crate::linear::LinearModel::embedded().unwrap().logits(text);
+    let shown = |neural: &NeuralClassifier| neural.harmless(&row(text), soon()).unwrap().text;
+    let (alone, with) = (shown(&alone), shown(&with));
+    let label = |name: &str| {
+        ["toxic", "insult", "threat"]
+            .iter()
+            .position(|it| *it == name)
+            .unwrap()
+    };
+    let moved = with[label("toxic")] - alone[label("toxic")];
+    assert!(
+        (moved - 0.5 * said[Category::Unsafe.index()]).abs() < 1e-3,
+        "{moved}"
+    );
+    for untouched in ["insult", "threat"] {
+        assert_eq!(with[label(untouched)], alone[label(untouched)]);
+    }
+}
+
+/// The fixture's last two labels serve as the digests of a text as an answer and as a prompt.
+#[tokio::test]
+async fn an_answer_is_judged_in_the_context_of_its_prompt_and_a_prompt_is_not() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/bert-multi");
+    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
+    let labels = ["toxic", "insult", "threat"];
+    assert!(
+        labels.iter().all(|label| config.contains(label)),
+        "{config}"
+    );
+    let config = config
+        .replace("insult", "as_answer_0")
+        .replace("threat", "as_prompt_0");
+    let dir = copy_of(
+        "bert-multi",
+        r#"{"labels": {"toxic": "unsafe"}, "context": [[2.0]]}"#,
+    );
+    std::fs::write(dir.path().join("config.json"), &config).unwrap();
+    let neural = start(dir.path()).unwrap();
+    let shown = |context: Option<&str>| {
+        let row = dataset::Row {
+            context: context.map(Content::from),
+            ..row("first look at the old parcels")
+        };
+        neural.harmless(&row, soon()).unwrap().text
+    };
+    let (alone, beside) = (shown(None), shown(Some("how do I bake bread")));
+    let prompt = neural
+        .harmless(&row("how do I bake bread"), soon())
+        .unwrap()
+        .text;
+    let added = 2.0 * alone[1] * prompt[2];
+    assert!(
+        (beside[0] - alone[0] - added).abs() < 2e-2,
+        "{alone:?} {beside:?} {prompt:?}"
+    );
+    assert_eq!(beside[1..], alone[1..]);
+
+    let unfit = copy_of(
+        "bert-multi",
+        r#"{"labels": {"toxic": "unsafe"}, "context": [[2.0]]}"#,
+    );
+    let error = start(unfit.path()).unwrap_err().to_string();
+    assert!(error.contains("as_answer"), "{error}");
 }

@@ -163,3 +163,49 @@ fn the_digest_is_of_what_is_in_the_files_and_not_of_where_they_are() {
     all.dedup();
     assert_eq!(all.len(), n_all);
 }
+
+/// Matrices in 8 bits with a factor for each row are those numbers in f32.
+#[test]
+fn matrices_may_be_kept_in_8_bits() {
+    let eight = Altered::copy("bert-multi");
+    let plain = Altered::copy("bert-multi");
+    let mut exact = BTreeMap::new();
+    eight.tensors(|tensors| {
+        let mut scales = Vec::new();
+        for (name, (dtype, shape, bytes)) in tensors.iter_mut() {
+            let &[n_rows, width] = &shape[..] else {
+                continue;
+            };
+            let factor = |row: usize| 1.0 / (64.0 + row as f32);
+            let (values, _) = bytes.as_chunks();
+            let values = values.iter().map(|value| f32::from_le_bytes(*value));
+            let whole: Vec<i8> = values
+                .enumerate()
+                .map(|(idx, value)| (value / factor(idx / width)).round() as i8)
+                .collect();
+            let back = whole.iter().enumerate();
+            let back = back
+                .flat_map(|(idx, value)| (f32::from(*value) * factor(idx / width)).to_le_bytes());
+            exact.insert(name.clone(), back.collect::<Vec<u8>>());
+            let factors = (0..n_rows).flat_map(|row| factor(row).to_le_bytes());
+            scales.push((
+                format!("{name}.scale"),
+                (safetensors::Dtype::F32, vec![n_rows], factors.collect()),
+            ));
+            *dtype = safetensors::Dtype::I8;
+            *bytes = whole.iter().map(|value| value.cast_unsigned()).collect();
+        }
+        tensors.extend(scales);
+    });
+    plain.tensors(|tensors| {
+        for (name, bytes) in exact {
+            tensors.get_mut(&name).unwrap().2 = bytes;
+        }
+    });
+    let (eight, plain) = (eight.load().unwrap(), plain.load().unwrap());
+    assert_eq!(logits(&eight, "bert-multi"), logits(&plain, "bert-multi"));
+    assert_ne!(
+        logits(&eight, "bert-multi"),
+        logits(&model("bert-multi"), "bert-multi")
+    );
+}

@@ -1,10 +1,10 @@
 //! `portcullis classify`.
 
-use super::{ConfigArgs, Exit, chain, tiers};
+use super::{ConfigArgs, Exit, cascade, chain};
 use crate::offline::{Sight, look};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use portcullis_classifiers::Classifier;
+use portcullis_classifiers::Cascade;
 use portcullis_config::Overrides;
 use portcullis_policy::{Decision, Engine};
 use portcullis_text::{Category, Surface};
@@ -42,7 +42,7 @@ struct Line {
 }
 
 struct Judge {
-    classifiers: Vec<std::sync::Arc<dyn Classifier>>,
+    cascade: Cascade,
     engine: Engine,
     runtime: tokio::runtime::Runtime,
 }
@@ -60,7 +60,7 @@ pub(super) fn parse_surface(name: &str) -> Result<Surface, String> {
 pub(super) fn classify(args: &ClassifyArgs) -> Result<(), Exit> {
     let config = args.config.load(&Overrides::default())?;
     let judge = Judge {
-        classifiers: tiers(&config)?,
+        cascade: cascade(&config)?,
         engine: Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?,
         runtime: offline_runtime()?,
     };
@@ -87,7 +87,7 @@ impl Judge {
     fn look(&self, surface: Surface, text: &str) -> Result<(Sight, Decision), Exit> {
         let sight = self
             .runtime
-            .block_on(look(&self.classifiers, &self.engine, surface, text));
+            .block_on(look(&self.cascade, &self.engine, surface, text));
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&self.engine);
         Ok((sight, decision))

@@ -1,11 +1,12 @@
 //! `portcullis eval`.
 
-use super::{ConfigArgs, Exit, chain, embedded};
+use super::{ConfigArgs, Exit, cascade, chain};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use portcullis_classifiers::Cascade;
 use portcullis_classifiers::eval::evaluate;
 use portcullis_classifiers::linear::{LinearClassifier, LinearModel};
-use portcullis_config::Overrides;
+use portcullis_config::{Config, Overrides};
 use portcullis_policy::Engine;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ pub(super) struct EvalArgs {
     /// Folder of labelled sets (`NAME.jsonl` or `NAME.jsonl.gz`).
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Folder of a linear model to measure instead of the embedded one.
+    /// Folder of a linear model to measure alone, instead of what the configuration screens with.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// JSON instead of a table.
@@ -31,7 +32,7 @@ pub(super) struct EvalArgs {
 pub(super) fn eval(args: &EvalArgs) -> Result<(), Exit> {
     let config = args.config.load(&Overrides::default())?;
     let engine = Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?;
-    let classifier = model(args)?;
+    let cascade = measured(args, &config)?;
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} texts {elapsed}") {
         bar.set_style(style);
@@ -40,7 +41,7 @@ pub(super) fn eval(args: &EvalArgs) -> Result<(), Exit> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let report = evaluate(&args.data, &*classifier, &engine, &mut progress)
+    let report = evaluate(&args.data, &cascade, &engine, &mut progress)
         .map_err(|error| Exit::Environment(chain(&error)))?;
     bar.finish_and_clear();
     if let Some(file) = &args.html {
@@ -59,10 +60,11 @@ pub(super) fn eval(args: &EvalArgs) -> Result<(), Exit> {
     Ok(())
 }
 
-fn model(args: &EvalArgs) -> Result<Arc<LinearClassifier>, Exit> {
+/// What the configuration screens with, or a linear model alone.
+fn measured(args: &EvalArgs, config: &Config) -> Result<Cascade, Exit> {
     let Some(directory) = &args.model else {
-        return embedded();
+        return cascade(config);
     };
     let model = LinearModel::load(directory).map_err(|error| Exit::Environment(chain(&error)))?;
-    Ok(Arc::new(LinearClassifier::new(model)))
+    Ok(Cascade::new(Arc::new(LinearClassifier::new(model))))
 }

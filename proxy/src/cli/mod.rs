@@ -12,8 +12,8 @@ mod train;
 
 use clap::{Args, Parser, Subcommand};
 use miette::Diagnostic;
-use portcullis_classifiers::Classifier;
 use portcullis_classifiers::linear::{LinearClassifier, LinearModel};
+use portcullis_classifiers::{Cascade, Classifier};
 use portcullis_config::{Config, ConfigError, Overrides};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -193,14 +193,14 @@ fn embedded() -> Result<Arc<LinearClassifier>, Exit> {
     Ok(Arc::new(LinearClassifier::new(model)))
 }
 
-/// Everything that scores a text under a configuration, the cheapest first.
-fn tiers(config: &Config) -> Result<Vec<Arc<dyn Classifier>>, Exit> {
-    let mut tiers: Vec<Arc<dyn Classifier>> = vec![embedded()?];
-    if let Some(rules) = &config.encoder {
-        let encoder = crate::encoder::start(rules, Arc::new(()));
-        tiers.push(encoder.map_err(|error| Exit::Environment(chain(&error)))?);
-    }
-    Ok(tiers)
+/// Everything that scores a text under a configuration.
+fn cascade(config: &Config) -> Result<Cascade, Exit> {
+    let cascade = Cascade::new(embedded()?);
+    let Some(rules) = &config.encoder else {
+        return Ok(cascade);
+    };
+    let encoder = crate::encoder::start(rules, Arc::new(()));
+    Ok(cascade.with_tier(encoder.map_err(|error| Exit::Environment(chain(&error)))?))
 }
 
 /// An error with all its causes on one line.

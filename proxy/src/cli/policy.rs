@@ -1,7 +1,7 @@
 //! `portcullis policy test` and `portcullis policy explain`.
 
 use super::classify::{offline_runtime, parse_surface};
-use super::{Exit, chain, tiers};
+use super::{Exit, cascade, chain};
 use crate::offline::look;
 use clap::{Args, Subcommand};
 use portcullis_config::{Checked, Config, Policy, PolicyTest};
@@ -66,11 +66,11 @@ fn test(name: &str) -> Result<(), Exit> {
     let config = load(name)?;
     let policy = &config.policy;
     let engine = Engine::compile(policy).map_err(|error| Exit::Usage(chain(&error)))?;
-    let classifiers = tiers(&config)?;
+    let cascade = cascade(&config)?;
     let runtime = offline_runtime()?;
     let mut failed = 0;
     for test in &policy.tests {
-        let sight = runtime.block_on(look(&classifiers, &engine, test.on, &test.say));
+        let sight = runtime.block_on(look(&cascade, &engine, test.on, &test.say));
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&engine);
         let category = decision.deciding().map(|row| row.label.metric());
@@ -106,8 +106,8 @@ fn outcome(test: &PolicyTest, passed: bool, action: &str, category: Option<&str>
 fn explain(name: &str, surface: Surface, text: &str, json: bool) -> Result<(), Exit> {
     let config = load(name)?;
     let engine = Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?;
-    let classifiers = tiers(&config)?;
-    let sight = offline_runtime()?.block_on(look(&classifiers, &engine, surface, text));
+    let cascade = cascade(&config)?;
+    let sight = offline_runtime()?.block_on(look(&cascade, &engine, surface, text));
     let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
     let explanation = sight.explain(&engine);
     if json {
