@@ -383,7 +383,7 @@ class Composer:
             "[NAME]": ["Alex", "that person", "[name]", "him", "her", "Mr. X"],
             "<step omitted>": ["do the next part", "continue as before", "...", "follow the usual way"],
             "[EXPLICIT]": ["...", "and so on", "the rest", "more"],
-            "XXX": ["some", "X", "this", "the other one"],
+            "[X]": ["some", "X", "this", "the other one"],
         }
         for mark, others in words.items():
             while mark in body and self.random.random() < 0.9:
