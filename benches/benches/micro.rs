@@ -20,7 +20,7 @@ const LENGTHS: [usize; 3] = [60, 600, 6000];
 fn main() -> Result<(), Error> {
     let mut criterion = Criterion::default().configure_from_args();
     canonical_views(&mut criterion);
-    linear_logits(&mut criterion, &LinearModel::embedded()?);
+    linear_logits(&mut criterion, &*LinearModel::embedded()?);
     parse(&mut criterion)?;
     decide(&mut criterion)?;
     criterion.final_summary();

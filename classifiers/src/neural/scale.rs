@@ -240,7 +240,7 @@ fn samples(texts: &[&Harmless], label: usize, unit: Unit) -> Vec<Sample> {
         match text.role {
             Role::Comment => talk.push(evidence),
             Role::Prompt | Role::Response => {
-                by_source.entry(&text.source).or_default().push(evidence)
+                by_source.entry(&text.source).or_default().push(evidence);
             }
         }
     }
