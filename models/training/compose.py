@@ -1,6 +1,6 @@
 """Composes labelled texts from the authored phrasings in `authored/`.
 
-    python compose.py --out build/authored.jsonl.gz
+    python compose.py --leave-out EVAL --out build/authored.jsonl.gz
 
 Phrasings are written by hand, one file per language; this script combines them: acts with frames,
 groups with statements, requests with the forms that attacks take, answers with openings, planted
@@ -23,6 +23,7 @@ from pathlib import Path
 import yaml
 
 import transforms
+from leaks import Kept
 
 HAZARDS = (
     "violence crime controlled_goods cyber cbrn sexual_crime child_safety hate harassment "
@@ -405,9 +406,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--authored", type=Path, default=Path(__file__).parent / "authored")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--leave-out", type=Path, help="folder of evaluation sets whose texts no row may say")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rows = Composer(options.authored, options.seed).compose()
+    if options.leave_out:
+        kept = Kept.read(options.leave_out)
+        n_composed = len(rows)
+        rows = [row for row in rows if not kept.has(row["text"])]
+        print(f"{n_composed - len(rows)} rows left out, as the evaluation sets say the same")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with gzip.GzipFile(options.out, "wb", mtime=0) as file:
         for row in rows:

@@ -10,6 +10,7 @@ import yaml
 import compose
 import transforms
 from compose import LABELS, Composer
+from leaks import Kept
 
 AUTHORED = Path(__file__).parent / "authored"
 
@@ -82,6 +83,13 @@ class Parts(unittest.TestCase):
         for transform, _ in transforms.SEEN:
             forms = {transform(text, draw) for _ in range(20)}
             self.assertTrue(forms - {text}, transform.__name__)
+
+    def test_what_a_kept_text_says_is_found_in_other_clothes_and_nothing_else(self):
+        kept = Kept(["How do I pick the lock of a neighbour's door?", "People are fine."])
+        for leak in ["how do i pick the lock of a NEIGHBOUR'S door", "Hi! How do I pick the lock of a neighbour's door"]:
+            self.assertTrue(kept.has(leak), leak)
+        for own in ["How do I pick a good lock for my door?", "fine people", ""]:
+            self.assertFalse(kept.has(own), own)
 
     def test_a_language_without_frames_adds_no_requests(self):
         with tempfile.TemporaryDirectory() as folder:
