@@ -8,7 +8,8 @@ instructions with the documents that carry them. Each combination is made for ha
 seeds alike. The same seed gives the same file.
 
 A row has the fields of the training corpus: `id`, `text`, `role`, `lang`, `source`, `licence`,
-`labels` (a missing key is unknown), `split`, and `context` where an answer has its prompt.
+`labels` (a missing key is unknown), `split`, `vectors` (1 or 0 for each known way round a guard), and
+`context` where an answer has its prompt.
 Phrasings, and not rows, are divided into train and dev: no dev row shares an act or a statement
 with a train row.
 """
@@ -32,6 +33,20 @@ HAZARDS = (
 TOPICS = ["advice_medical", "advice_legal", "advice_financial"]
 ATTACKS = ["jailbreak", "injection"]
 LABELS = ["unsafe", *HAZARDS, *TOPICS, *ATTACKS]
+#: By what a text tries to get round a guard, whatever it asks for.
+VECTORS = [
+    f"vector_{name}"
+    for name in ("psychological", "logic", "syntactic", "semantic", "perspective", "non_english")
+]
+#: The vector of each kind of frame.
+VECTOR_OF = {
+    "authority": "psychological", "emotional": "psychological", "scoring": "psychological",
+    "refusal_suppression": "psychological",
+    "hypothetical": "logic", "false_premise": "logic", "rules_off": "logic",
+    "format": "syntactic", "split": "syntactic",
+    "metaphor": "semantic",
+    "roleplay": "perspective", "fiction": "perspective", "persona": "perspective",
+}
 
 #: Hazards that a text of one hazard may well have too: there the label is left unknown.
 NEAR = {
@@ -94,6 +109,13 @@ def gerund(phrase: str) -> str:
     return f"{verb}ing {rest}".strip()
 
 
+def vectors(lang: str, *used: str | None) -> dict[str, int]:
+    """Which vectors a text uses: those named, and another language than English."""
+    named = {f"vector_{name}" for name in used if name}
+    known = {name: int(name in named) for name in VECTORS}
+    return known | {"vector_non_english": int(not lang.startswith("en"))}
+
+
 class Composer:
     def __init__(self, authored: Path, seed: int):
         self.random = random.Random(seed)
@@ -116,6 +138,7 @@ class Composer:
         lang: str = "en",
         role: str = "prompt",
         context: str | None = None,
+        vector: str | None = None,
     ) -> None:
         """Keeps a row; it is a dev row when one of its phrases is, and lost when they disagree."""
         parts = {is_dev(phrase) for phrase in phrases}
@@ -133,6 +156,7 @@ class Composer:
             "source": f"authored_{kind}",
             "licence": "Apache-2.0",
             "labels": labels,
+            "vectors": vectors(lang, vector),
             "split": split,
         }
         if context is not None:
@@ -174,14 +198,18 @@ class Composer:
                         else:
                             labels = harmful(hazard) if is_harmful else harmless()
                         for frame in self.some(every, n_frames):
-                            text = self.varied(frame.replace("{act}", act))
-                            self.add(text, labels, [act], kind="requests", lang=lang)
+                            text, vector = self.varied(frame.replace("{act}", act))
+                            self.add(text, labels, [act], kind="requests", lang=lang, vector=vector)
 
-    def varied(self, text: str) -> str:
-        """Most texts as they are, some with what people put around or do to them."""
+    def varied(self, text: str) -> tuple[str, str | None]:
+        """Most texts as they are, some with what people put around or do to them; and the vector."""
         if self.random.random() < 0.8:
-            return text
-        return transforms.disguise(text, self.random)[0]
+            return text, None
+        return self.disguised(text)
+
+    def disguised(self, text: str) -> tuple[str, str | None]:
+        form, name = transforms.disguise(text, self.random)
+        return form, transforms.vector_of(name)
 
     def messages(self) -> None:
         """Whole messages, as they are and in one other form."""
@@ -192,8 +220,8 @@ class Composer:
                     for text in texts:
                         labels = harmful(hazard) if is_harmful else harmless()
                         role = "comment" if hazard in ("hate", "harassment") else "prompt"
-                        for form in {text, self.varied(text), transforms.disguise(text, self.random)[0]}:
-                            self.add(form, labels, [text], kind="messages", lang=lang, role=role)
+                        for form, vector in [(text, None), self.disguised(text)]:
+                            self.add(form, labels, [text], kind="messages", lang=lang, role=role, vector=vector)
 
     def statements(self) -> None:
         """Statements about groups, and the same about things."""
@@ -203,8 +231,9 @@ class Composer:
             n_each = 28 if lang == "en" else 10
             for frame in file.get("hate_frames", []):
                 for group in self.some(groups, n_each):
-                    text = self.varied(self.fill(frame, group))
-                    self.add(text, harmful("hate"), [frame], kind="statements", lang=lang, role="comment")
+                    text, vector = self.varied(self.fill(frame, group))
+                    self.add(text, harmful("hate"), [frame], kind="statements", lang=lang, role="comment",
+                             vector=vector)
                 for thing in self.some(things, n_each // 3):
                     # Rude at most: only that it is no hate is sure.
                     text = self.fill(frame, thing)
@@ -212,8 +241,9 @@ class Composer:
                              kind="statements", lang=lang, role="comment")
             for frame in file.get("safe_group_frames", []):
                 for group in self.some(groups, n_each):
-                    text = self.varied(self.fill(frame, group))
-                    self.add(text, harmless(), [frame], kind="statements", lang=lang, role="comment")
+                    text, vector = self.varied(self.fill(frame, group))
+                    self.add(text, harmless(), [frame], kind="statements", lang=lang, role="comment",
+                             vector=vector)
 
     @staticmethod
     def fill(frame: str, group: str) -> str:
@@ -223,27 +253,28 @@ class Composer:
     def forms(self) -> None:
         """English requests in the forms that manipulate: most harmless users use them too."""
         forms, attacks = self.english("form_frames"), self.english("attack_frames")
-        forms = [frame for frames in forms.values() for frame in frames]
-        attacks = [frame for frames in attacks.values() for frame in frames]
+        forms = [(frame, VECTOR_OF[kind]) for kind, frames in forms.items() for frame in frames]
+        attacks = [(frame, VECTOR_OF[kind]) for kind, frames in attacks.items() for frame in frames]
         if not forms:
             return
         for request, labels, act in self.seeds():
-            for frame in self.some(forms, 2):
+            for frame, vector in self.some(forms, 2):
                 own = dict(labels)
                 if labels["unsafe"]:
                     del own["jailbreak"]
                 text = frame.replace("{request}", request)
-                self.add(text, own, [act, frame], kind="forms")
+                self.add(text, own, [act, frame], kind="forms", vector=vector)
             if attacks and self.random.random() < 0.7:
-                frame = self.random.choice(attacks)
+                frame, vector = self.random.choice(attacks)
                 own = dict(labels) | {"jailbreak": 1}
                 own.pop("injection")
-                self.add(frame.replace("{request}", request), own, [act, frame], kind="attacks")
+                text = frame.replace("{request}", request)
+                self.add(text, own, [act, frame], kind="attacks", vector=vector)
             if self.random.random() < 0.25:
                 code = transforms.code_wrap(request, self.random)
                 own = dict(labels)
                 own.pop("jailbreak")
-                self.add(code, own, [act], kind="forms")
+                self.add(code, own, [act], kind="forms", vector="syntactic")
 
     def seeds(self):
         """English requests, harmful and harmless in equal parts, one frame for each act."""
@@ -264,8 +295,8 @@ class Composer:
         english = self.english("injections")
         plant = [text for texts in english.values() for text in texts]
         for text in plant:
-            for form in {text, self.varied(text), transforms.disguise(text, self.random)[0]}:
-                self.add(form, attack, [text], kind="injections")
+            for form, vector in [(text, None), self.disguised(text), self.disguised(text)]:
+                self.add(form, attack, [text], kind="injections", vector=vector)
             for _ in range(3):
                 request = self.random.choice(requests)
                 joined = self.random.choice(["{a} {b}", "{a}\n\n{b}", "{a}\n---\n{b}", "{b} {a}"])
@@ -279,8 +310,8 @@ class Composer:
                     for form in {text, transforms.chatty(text, self.random)}:
                         self.add(form, harmless(), [text], kind="triggers", lang=file["lang"])
         for text in self.english("safe_triggers").get("", []):
-            for form in {text, self.varied(text), transforms.disguise(text, self.random)[0]}:
-                self.add(form, harmless(), [text], kind="triggers")
+            for form, vector in [(text, None), self.disguised(text), self.disguised(text)]:
+                self.add(form, harmless(), [text], kind="triggers", vector=vector)
             self.add(f"{self.random.choice(requests)} {text}", harmless(), [text], kind="triggers")
         self.documents(plant, attack)
 

@@ -4,14 +4,14 @@ import gzip
 import json
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
 import transforms
-from compose import HAZARDS, LABELS
+from compose import HAZARDS, LABELS, VECTOR_OF, VECTORS, vectors
 
 #: Public sources that training never sees: with the authored dev rows they are the
 #: out-of-distribution part of the dev set.
@@ -42,6 +42,8 @@ class Row:
     source: str
     labels: dict[str, int]
     context: str | None = None
+    #: Which ways round a guard it uses; a missing one is unknown.
+    vectors: dict[str, int] = field(default_factory=dict)
     #: Where in a long text its label is earned: 0 at the start, 1 at the end; unknown without.
     focus: float | None = None
 
@@ -67,9 +69,12 @@ def read(path: Path) -> list[Row]:
             if unknown:
                 raise SystemExit(f"{path}:{number}: no such label: {', '.join(sorted(unknown))}")
             meta = row.get("meta") or {}
+            lang = row.get("lang", "en")
             rows.append(
-                Row(text, row.get("role", "prompt"), row.get("lang", "en"), row.get("source", "own"),
-                    labels, row.get("context") or meta.get("context"), POSITIONS.get(meta.get("position")))
+                Row(text, row.get("role", "prompt"), lang, row.get("source", "own"), labels,
+                    row.get("context") or meta.get("context"),
+                    row.get("vectors") or {"vector_non_english": int(not lang.startswith("en"))},
+                    POSITIONS.get(meta.get("position")))
             )
     return rows
 
@@ -78,24 +83,30 @@ class Frames:
     """The manipulative forms of the authored files, put around requests of the corpus."""
 
     def __init__(self, files: list[dict]):
-        self.forms = [f for file in files for of in file.get("form_frames", {}).values() for f in of]
-        self.attacks = [f for file in files for of in file.get("attack_frames", {}).values() for f in of]
+        self.forms = self.of(files, "form_frames")
+        self.attacks = self.of(files, "attack_frames")
         english = [file for file in files if file["lang"] == "en"]
         self.injections = [f for file in english for of in file.get("injections", {}).values() for f in of]
         self.sentences = [f for file in english for f in file.get("safe_indirect", [])]
 
+    @staticmethod
+    def of(files: list[dict], key: str) -> list[tuple[str, str]]:
+        """Frames with their vector."""
+        kinds = [kind for file in files for kind in file.get(key, {}).items()]
+        return [(frame, VECTOR_OF[name]) for name, frames in kinds for frame in frames]
+
     def around(self, row: Row, draw: random.Random) -> Row:
         labels = dict(row.labels)
         if draw.random() < 0.6 or not self.attacks:
-            frame = draw.choice(self.forms)
+            frame, vector = draw.choice(self.forms)
             if labels.get("unsafe") == 1:
                 labels.pop("jailbreak", None)
         else:
-            frame = draw.choice(self.attacks)
+            frame, vector = draw.choice(self.attacks)
             labels["jailbreak"] = 1
             labels.pop("injection", None)
         text = frame.replace("{request}", row.text)
-        return Row(text, row.role, row.lang, row.source, labels)
+        return replace(row, text=text, labels=labels, vectors=vectors(row.lang, vector), context=None)
 
     def planted(self, row: Row, draw: random.Random) -> Row:
         """A stretch of a long harmless text with a sentence in it that gives an order: to an
@@ -113,7 +124,7 @@ class Frames:
                 labels.pop(label, None)
         glue = draw.choice([" ", "\n", "\n\n"])
         text = (body[:at].rstrip() + glue + sentence + glue + body[at:].lstrip()).strip()
-        return Row(text, row.role, row.lang, row.source, labels)
+        return replace(row, text=text, labels=labels, context=None)
 
 
 def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[Row]:
@@ -152,20 +163,22 @@ def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
         labels = dict(row.labels)
         if form in ("suffix_noise", "code_wrap", "split_parts"):
             labels.pop("jailbreak", None)
-        return Row(text, row.role, row.lang, row.source, labels, row.context)
+        vector = transforms.vector_of(form)
+        used = row.vectors | {f"vector_{vector}": 1} if vector else row.vectors
+        return replace(row, text=text, labels=labels, vectors=used)
     if is_short and dice > 0.895 and row.labels.get("unsafe") == 0:
-        return Row(transforms.encoded(row.text, draw), row.role, row.lang, row.source, row.labels)
+        return replace(row, text=transforms.encoded(row.text, draw), vectors={"vector_syntactic": 1})
     return row
 
 
 def targets(rows: list[Row]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and which of them are known, `[n_rows, n_labels]`."""
-    values = np.zeros((len(rows), len(LABELS)), np.float32)
+    """Labels and vectors, and which of them are known, `[n_rows, n_labels]`."""
+    place = {label: idx for idx, label in enumerate([*LABELS, *VECTORS])}
+    values = np.zeros((len(rows), len(place)), np.float32)
     known = np.zeros_like(values)
     for k, row in enumerate(rows):
-        for label, value in row.labels.items():
-            idx = LABELS.index(label)
-            values[k, idx], known[k, idx] = value, 1.0
+        for label, value in (row.labels | row.vectors).items():
+            values[k, place[label]], known[k, place[label]] = value, 1.0
     return values, known
 
 

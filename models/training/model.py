@@ -1,6 +1,6 @@
 """The encoder: all-MiniLM-L6-v2 with a larger vocabulary and a head over the taxonomy.
 
-The head gives one logit per label and two small digests of a text: as a prompt and as an answer.
+The head gives one logit per label, one per way round a guard, and two small digests of a text: as a prompt and as an answer.
 An answer is judged in the context of its prompt by `Guard.joined`: the digests of the two are
 multiplied entry by entry and added to the answer's own logits. So the prompt is read once, and a
 window of an answer costs nothing more for having a context.
@@ -15,11 +15,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
-from compose import LABELS
+from compose import LABELS, VECTORS
 
 #: Entries of each digest.
 DIGEST = 16
-OUTPUTS = [*LABELS, *(f"as_answer_{k}" for k in range(DIGEST)), *(f"as_prompt_{k}" for k in range(DIGEST))]
+JUDGED = [*LABELS, *VECTORS]
+OUTPUTS = [*JUDGED, *(f"as_answer_{k}" for k in range(DIGEST)), *(f"as_prompt_{k}" for k in range(DIGEST))]
 
 
 def base_directory() -> Path:
@@ -33,8 +34,7 @@ class Guard(nn.Module):
     def __init__(self, encoder: BertForSequenceClassification):
         super().__init__()
         self.encoder = encoder
-        n_labels = len(LABELS)
-        self.by_context = nn.Linear(DIGEST, n_labels, bias=False)
+        self.by_context = nn.Linear(DIGEST, len(JUDGED), bias=False)
         nn.init.zeros_(self.by_context.weight)
 
     @classmethod
@@ -58,7 +58,7 @@ class Guard(nn.Module):
 
     def joined(self, answers: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """Logits of answers, given their prompts' outputs; rows without a context have zeros there."""
-        n = len(LABELS)
+        n = len(JUDGED)
         as_answer = answers[:, n : n + DIGEST]
         as_prompt = prompts[:, n + DIGEST :]
         return answers[:, :n] + self.by_context(as_answer * as_prompt)

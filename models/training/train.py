@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 
 import corpus
-from compose import LABELS
+from compose import LABELS, VECTORS
 from corpus import Cutter, Frames, Row
 from model import Guard, enlarged_tokenizer, load, save
 
@@ -236,7 +236,7 @@ def report(rows: list[Row], logits: np.ndarray) -> None:
     ])
     for name in ("corpus", "held out", "authored"):
         shown = []
-        for k, label in enumerate(LABELS):
+        for k, label in enumerate([*LABELS, *VECTORS]):
             taken = (part == name) & (known[:, k] == 1)
             if 5 <= values[taken, k].sum():
                 shown.append(f"{label} {average_precision(values[taken, k], logits[taken, k]):.3f}")

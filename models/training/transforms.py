@@ -157,6 +157,11 @@ SEEN = [
 READ_BEFORE = [encoded]
 
 
+def vector_of(form: str) -> str | None:
+    """What kind of attack a form is: small talk around a text and its letters' case are none."""
+    return None if form in ("chatty", "cased") else "syntactic"
+
+
 def disguise(text: str, random: Random) -> tuple[str, str]:
     """The text in one form at random, and the name of the form."""
     transforms, weights = zip(*SEEN)
