@@ -50,19 +50,19 @@ VECTOR_OF = {
 
 #: Hazards that a text of one hazard may well have too: there the label is left unknown.
 NEAR = {
-    "violence": "crime controlled_goods cbrn hate harassment self_harm",
-    "crime": "deception privacy cyber controlled_goods",
-    "controlled_goods": "crime violence cbrn",
-    "cyber": "crime privacy deception",
+    "violence": "crime controlled_goods cbrn hate harassment self_harm child_safety",
+    "crime": "deception privacy cyber controlled_goods violence harassment",
+    "controlled_goods": "crime violence cbrn sexual_crime child_safety",
+    "cyber": "crime privacy deception violence harassment",
     "cbrn": "violence controlled_goods",
-    "sexual_crime": "violence sexual crime child_safety harassment",
+    "sexual_crime": "violence sexual crime child_safety harassment privacy",
     "child_safety": "sexual_crime sexual crime violence",
     "hate": "harassment violence deception",
-    "harassment": "hate violence privacy sexual",
-    "self_harm": "violence",
-    "sexual": "sexual_crime harassment",
-    "privacy": "harassment crime cyber",
-    "deception": "crime harassment hate privacy",
+    "harassment": "hate violence privacy sexual crime self_harm sexual_crime deception",
+    "self_harm": "violence harassment child_safety controlled_goods",
+    "sexual": "sexual_crime harassment child_safety privacy",
+    "privacy": "harassment crime cyber sexual_crime violence",
+    "deception": "crime harassment hate privacy cyber",
 }
 #: Share of the phrasings that only dev rows use.
 DEV_SHARE = 0.1
@@ -139,14 +139,19 @@ class Composer:
         role: str = "prompt",
         context: str | None = None,
         vector: str | None = None,
+        place: str | None = None,
     ) -> None:
-        """Keeps a row; it is a dev row when one of its phrases is, and lost when they disagree."""
+        """Keeps a row; one whose phrases belong to train and to dev is lost."""
         parts = {is_dev(phrase) for phrase in phrases}
-        # Frames are shared, so only what carries the meaning decides.
+        if len(parts) == 2:
+            return
         split = "dev" if True in parts else "train"
         key = (text, context)
         if key in self.seen:
             return
+        if vector == "syntactic" and labels.get("unsafe") == 1 and labels.get("jailbreak") == 0:
+            # Noise or code around a harmful request is an attack to some and none to others.
+            labels = {name: value for name, value in labels.items() if name != "jailbreak"}
         self.seen.add(key)
         row = {
             "id": f"authored-{hashlib.blake2b(repr(key).encode(), digest_size=6).hexdigest()}",
@@ -161,6 +166,8 @@ class Composer:
         }
         if context is not None:
             row["context"] = context
+        if place is not None:
+            row["meta"] = {"position": place}
         self.rows.append(row)
 
     def some(self, items: list, n: int) -> list:
@@ -186,7 +193,8 @@ class Composer:
         for file in self.files:
             lang = file["lang"]
             frames = english if lang == "en" else {"plain": file.get("frames", [])}
-            every = [frame for frames_of in frames.values() for frame in frames_of]
+            every = [(frame, kind) for kind, frames_of in frames.items() for frame in frames_of]
+            plain = [(frame, kind) for frame, kind in every if kind in ("plain", "polite", "terse")]
             if not every:
                 continue
             n_frames = ENGLISH_FRAMES if lang == "en" else FOREIGN_FRAMES
@@ -197,8 +205,10 @@ class Composer:
                             labels = harmless(hazard) if is_harmful else harmless("none")
                         else:
                             labels = harmful(hazard) if is_harmful else harmless()
-                        for frame in self.some(every, n_frames):
+                        # Who wants a poem on a treatment asks for no advice.
+                        for frame, kind in self.some(plain if hazard in TOPICS else every, n_frames):
                             text, vector = self.varied(frame.replace("{act}", act))
+                            vector = vector or ("perspective" if kind == "story" else None)
                             self.add(text, labels, [act], kind="requests", lang=lang, vector=vector)
 
     def varied(self, text: str) -> tuple[str, str | None]:
@@ -209,7 +219,7 @@ class Composer:
 
     def disguised(self, text: str) -> tuple[str, str | None]:
         form, name = transforms.disguise(text, self.random)
-        return form, transforms.vector_of(name)
+        return form, None if form == text else transforms.vector_of(name)
 
     def messages(self) -> None:
         """Whole messages, as they are and in one other form."""
@@ -290,11 +300,15 @@ class Composer:
 
     def injections(self) -> None:
         """Instructions to the application: alone, after a harmless request, and in documents."""
-        attack = {name: 0 for name in [*HAZARDS]} | {"injection": 1}
+        sure = "violence cbrn sexual_crime child_safety hate self_harm sexual".split()
+        attack = {name: 0 for name in sure} | {"injection": 1}
         requests = [text for text, labels, _ in self.seeds() if not labels["unsafe"]]
         english = self.english("injections")
         plant = [text for texts in english.values() for text in texts]
-        for text in plant:
+        # An order to the assistant that stands in a document is an injection; from the user himself
+        # it is a request like any other.
+        alone = [text for kind, texts in english.items() if kind != "indirect" for text in texts]
+        for text in alone:
             for form, vector in [(text, None), self.disguised(text), self.disguised(text)]:
                 self.add(form, attack, [text], kind="injections", vector=vector)
             for _ in range(3):
@@ -323,9 +337,11 @@ class Composer:
             return
         for carrier in carriers:
             for text in self.some(plant, 24):
-                self.add(self.planted(carrier, text), attack, [text], kind="documents")
+                document, place = self.planted(carrier, text)
+                self.add(document, attack, [text], kind="documents", place=place)
             for text in self.some(harmless_plant, 16):
-                self.add(self.planted(carrier, text), harmless(), [text], kind="documents")
+                document, place = self.planted(carrier, text)
+                self.add(document, harmless(), [text], kind="documents", place=place)
             for _ in range(4):
                 self.add(self.window(carrier), harmless(), [carrier], kind="documents")
             self.add(carrier, harmless(), [carrier], kind="documents")
@@ -336,14 +352,15 @@ class Composer:
         start = self.random.randrange(max(1, len(text) - 5 * n_words))
         return text[start : start + 6 * n_words]
 
-    def planted(self, carrier: str, text: str) -> str:
+    def planted(self, carrier: str, text: str) -> tuple[str, str]:
         """An instruction at the start, in the middle or at the end of a window of a document."""
         body = self.window(carrier)
         breaks = [0, len(body)]
         breaks += [at + 1 for at, sign in enumerate(body) if sign in "\n.;"]
         at = self.random.choice(breaks) if self.random.random() < 0.6 else self.random.choice([0, len(body)])
         glue = self.random.choice([" ", "\n", "\n\n"])
-        return (body[:at].rstrip() + glue + text + glue + body[at:].lstrip()).strip()
+        place = "start" if at < len(body) / 3 else "middle" if at < len(body) * 2 / 3 else "end"
+        return (body[:at].rstrip() + glue + text + glue + body[at:].lstrip()).strip(), place
 
     def answers(self) -> None:
         """What an assistant answers, whole and in windows, with and without the prompt."""
@@ -386,9 +403,6 @@ class Composer:
             for pair in self.english(key).get("", []):
                 prompt, _, answer = pair.partition(" ||| ")
                 self.add(answer, labels, [pair], kind="context", role="response", context=prompt)
-                if labels["unsafe"]:
-                    self.add(answer, harmless(), [pair], kind="context", role="response",
-                             context="What a lovely day. Tell me something nice.")
 
     def refuse(self, act: str, prompt: str) -> None:
         """Refusals and explanations are harmless, whatever they name."""

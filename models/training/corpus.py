@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 import transforms
-from compose import HAZARDS, LABELS, VECTOR_OF, VECTORS, vectors
+from compose import HAZARDS, LABELS, VECTOR_OF, VECTORS, is_dev, vectors
 
 #: Public sources that training never sees: with the authored dev rows they are the
 #: out-of-distribution part of the dev set.
@@ -86,14 +86,17 @@ class Frames:
         self.forms = self.of(files, "form_frames")
         self.attacks = self.of(files, "attack_frames")
         english = [file for file in files if file["lang"] == "en"]
-        self.injections = [f for file in english for of in file.get("injections", {}).values() for f in of]
-        self.sentences = [f for file in english for f in file.get("safe_indirect", [])]
+        plants = [f for file in english for of in file.get("injections", {}).values() for f in of]
+        self.injections = [text for text in plants if not is_dev(text)]
+        sentences = [f for file in english for f in file.get("safe_indirect", [])]
+        self.sentences = [text for text in sentences if not is_dev(text)]
 
     @staticmethod
     def of(files: list[dict], key: str) -> list[tuple[str, str]]:
         """Frames with their vector."""
         kinds = [kind for file in files for kind in file.get(key, {}).items()]
-        return [(frame, VECTOR_OF[name]) for name, frames in kinds for frame in frames]
+        every = [(frame, VECTOR_OF[name]) for name, frames in kinds for frame in frames]
+        return [(frame, vector) for frame, vector in every if not is_dev(frame)]
 
     def around(self, row: Row, draw: random.Random) -> Row:
         labels = dict(row.labels)
@@ -163,7 +166,7 @@ def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
         labels = dict(row.labels)
         if form in ("suffix_noise", "code_wrap", "split_parts"):
             labels.pop("jailbreak", None)
-        vector = transforms.vector_of(form)
+        vector = transforms.vector_of(form) if text != row.text else None
         used = row.vectors | {f"vector_{vector}": 1} if vector else row.vectors
         return replace(row, text=text, labels=labels, vectors=used)
     if is_short and dice > 0.895 and row.labels.get("unsafe") == 0:

@@ -7,7 +7,7 @@ applied to harmful and harmless texts alike, so that no form decides by itself.
 import base64
 import codecs
 import random
-import re
+import unicodedata
 
 Random = random.Random
 
@@ -89,7 +89,12 @@ def cased(text: str, random: Random) -> str:
         return text.lower().rstrip("?.!")
     if kind == 2:
         return "".join(letter.upper() if random.random() < 0.4 else letter for letter in text)
-    return re.sub(r"[^\w\s]", "", text.lower())
+    return "".join(sign for sign in text.lower() if is_of_a_word(sign) or sign.isspace())
+
+
+def is_of_a_word(sign: str) -> bool:
+    """Letters and digits, and the marks that are written with them (vowels of Hindi, tones of Thai)."""
+    return sign.isalnum() or unicodedata.category(sign)[0] == "M" or sign in "\u200c\u200d"
 
 
 def suffix_noise(text: str, random: Random) -> str:
