@@ -240,7 +240,8 @@ def report(rows: list[Row], logits: np.ndarray) -> None:
             taken = (part == name) & (known[:, k] == 1)
             if 5 <= values[taken, k].sum():
                 shown.append(f"{label} {average_precision(values[taken, k], logits[taken, k]):.3f}")
-        print(f"dev, {name} ({(part == name).sum()} rows): {', '.join(shown)}", flush=True)
+        if shown:
+            print(f"dev, {name} ({(part == name).sum()} rows): {', '.join(shown)}", flush=True)
 
 
 def main() -> None:
