@@ -5,9 +5,10 @@
 //! window.
 
 use crate::cache::Salt;
-use portcullis_text::{Content, Detector, PartId, Surface, Window};
+use portcullis_text::{Content, Detector, PartId, Scores, Span, Surface, View, Window};
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,28 @@ pub struct Segment {
     pub start: usize,
     /// The text.
     pub content: Content,
+}
+
+impl Segment {
+    /// What a detector saw in some bytes of the text.
+    pub(crate) fn window(
+        &self,
+        bytes: Range<usize>,
+        view: View,
+        detector: Detector,
+        scores: Scores,
+    ) -> Window {
+        Window {
+            span: Span {
+                part: self.part,
+                range: self.start + bytes.start..self.start + bytes.end,
+            },
+            surface: self.surface,
+            view,
+            detector,
+            scores,
+        }
+    }
 }
 
 /// What a segment is, which decides the scale its scores stand on.

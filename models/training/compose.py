@@ -125,6 +125,7 @@ class Composer:
             yaml.safe_load(path.read_text(encoding="utf-8"))
             for path in sorted(authored.glob("*.yaml"))
         ]
+        self.merged: dict[str, dict] = {}
 
     # ------------------------------------------------------------------ rows
 
@@ -175,7 +176,9 @@ class Composer:
 
     def english(self, key: str) -> dict:
         """What all English files say under a key, merged."""
-        merged: dict = {}
+        if key in self.merged:
+            return self.merged[key]
+        merged = self.merged.setdefault(key, {})
         for file in self.files:
             found = file.get(key) if file["lang"] == "en" else None
             if isinstance(found, dict):

@@ -3,7 +3,7 @@
 use super::ScreenRequest;
 use crate::cache::{Asked, CachedWindow, Key, VerdictCache};
 use crate::classifier::{Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Verdict};
-use portcullis_text::{Detector, PartId, Span, Window};
+use portcullis_text::{Detector, PartId, Window};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -127,9 +127,12 @@ impl<'a> Ask<'a> {
         };
         self.n_hits += 1;
         let detector = self.detector();
-        let placed = windows
-            .iter()
-            .map(|window| (segment_idx, place(window, segment, detector)));
+        let placed = windows.iter().map(|window| {
+            (
+                segment_idx,
+                segment.window(window.range.clone(), window.view, detector, window.scores),
+            )
+        });
         self.found.extend(placed);
     }
 
@@ -265,19 +268,5 @@ fn store(
             scores: window.scores,
         });
         cache.insert(*key, cached.collect());
-    }
-}
-
-fn place(window: &CachedWindow, segment: &Segment, detector: Detector) -> Window {
-    let range = window.range.start + segment.start..window.range.end + segment.start;
-    Window {
-        span: Span {
-            part: segment.part,
-            range,
-        },
-        surface: segment.surface,
-        view: window.view,
-        detector,
-        scores: window.scores,
     }
 }

@@ -9,7 +9,7 @@ use super::window::{Piece, Views};
 use crate::classifier::Promise;
 use crate::worker::Worker;
 use crate::{Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Shed, Verdict};
-use portcullis_text::{Category, Detector, Scores, Span, View, Window};
+use portcullis_text::{Category, Detector, Scores, View, Window};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,7 +115,8 @@ fn answer(
                 return Err(Failure::TimedOut);
             }
             let scores = score(model, &mut features, &piece, (segment, job))?;
-            windows.push(window(segment, &piece, scores));
+            let origin = piece.origin.clone();
+            windows.push(segment.window(origin, piece.view, Detector::Linear, scores));
         }
         merge_views(&mut windows, first);
     }
@@ -133,20 +134,6 @@ fn score(
         return Err(Failure::NonFinite);
     }
     Scores::new(model.scores(&logits, segment.surface, job.unit)).ok_or(Failure::NonFinite)
-}
-
-fn window(segment: &Segment, piece: &Piece<'_>, scores: Scores) -> Window {
-    let range = segment.start + piece.origin.start..segment.start + piece.origin.end;
-    Window {
-        span: Span {
-            part: segment.part,
-            range,
-        },
-        surface: segment.surface,
-        view: piece.view,
-        detector: Detector::Linear,
-        scores,
-    }
 }
 
 /// One window for both views of a text that fits one window each; longer texts keep theirs apart,

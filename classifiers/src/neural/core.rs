@@ -10,7 +10,7 @@ use crate::dataset;
 use crate::linear::LinearModel;
 use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{Kind, Model};
-use portcullis_text::{Category, Detector, Scores, Span, Surface, Window};
+use portcullis_text::{Category, Detector, Scores, Surface};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -198,7 +198,8 @@ impl Core {
             }
             self.evidence(outputs, asked.lower.get(window.segment_idx), &mut found);
             let scores = self.scores(&found, segment.surface, job.unit)?;
-            windows.push(placed(segment, &window.window, scores));
+            let ReadWindow { range, view, .. } = &window.window;
+            windows.push(segment.window(range.clone(), *view, Detector::Encoder, scores));
         }
         Ok(Verdict { windows })
     }
@@ -306,20 +307,6 @@ const fn is_answer(segment: &Segment) -> bool {
         segment.surface,
         Surface::Completion | Surface::Reasoning | Surface::ToolCall
     )
-}
-
-fn placed(segment: &Segment, window: &ReadWindow, scores: Scores) -> Window {
-    let range = segment.start + window.range.start..segment.start + window.range.end;
-    Window {
-        span: Span {
-            part: segment.part,
-            range,
-        },
-        surface: segment.surface,
-        view: window.view,
-        detector: Detector::Encoder,
-        scores,
-    }
 }
 
 pub(super) fn is_late(deadline: Deadline) -> bool {

@@ -7,7 +7,7 @@
 
 use crate::Unit;
 use crate::dataset::{Labels, Role};
-use crate::scale::fit::{MIN_SOURCE, Sample, TALK_LENIENCE, envelope};
+use crate::scale::fit::{self, Sample, envelope};
 use crate::scale::{CURVES, Curve, SCALE_LAYOUT, SurfaceGroup, curve_index};
 use portcullis_text::{Category, Surface};
 use serde::{Deserialize, Serialize};
@@ -230,11 +230,10 @@ impl ModelScale {
     }
 }
 
-/// The evidence of texts, by source; small sources pooled, comments too, which may reach a level
-/// more often.
+/// The evidence of texts, by source; comments are talk.
 fn samples(texts: &[&Harmless], label: usize, unit: Unit) -> Vec<Sample> {
     let mut by_source: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
-    let (mut small, mut talk) = (Vec::new(), Vec::new());
+    let mut talk = Vec::new();
     for text in texts {
         let evidence = text.evidence(unit)[label];
         match text.role {
@@ -244,17 +243,7 @@ fn samples(texts: &[&Harmless], label: usize, unit: Unit) -> Vec<Sample> {
             }
         }
     }
-    let mut samples = Vec::new();
-    for evidence in by_source.into_values() {
-        if evidence.len() < MIN_SOURCE {
-            small.extend(evidence);
-        } else {
-            samples.push(Sample::new(evidence, 1.0));
-        }
-    }
-    samples.extend((!small.is_empty()).then(|| Sample::new(small, 1.0)));
-    samples.extend((!talk.is_empty()).then(|| Sample::new(talk, TALK_LENIENCE)));
-    samples
+    fit::samples(by_source.into_values(), talk)
 }
 
 #[cfg(test)]

@@ -7,17 +7,37 @@
 use super::{Curve, LEVELS};
 
 /// Sources with fewer reference texts are pooled.
-pub(crate) const MIN_SOURCE: usize = 150;
+const MIN_SOURCE: usize = 150;
 /// The curve stands on one source in so many, those that score highest.
 const WORST_PART: usize = 8;
 /// Talk among people (forum comments, social-media dialogues) stands on these surfaces too, though
 /// few users and no assistant write like that: pooled, it may reach a level this many times as
 /// often.
-pub(crate) const TALK_LENIENCE: f32 = 5.0;
+const TALK_LENIENCE: f32 = 5.0;
 /// Counted exceedances that an empirical share needs; beyond, the tail speaks.
 const MIN_COUNT: usize = 10;
 /// Smallest slope of a tail: nothing is ruled out by a few logits.
 const MIN_TAIL: f32 = 0.25;
+
+/// One sample for each source of many texts, one for all small sources together, and one for talk
+/// among people, which may reach a level more often.
+pub(crate) fn samples(
+    by_source: impl IntoIterator<Item = Vec<f32>>,
+    talk: Vec<f32>,
+) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    let mut small = Vec::new();
+    for logits in by_source {
+        if logits.len() < MIN_SOURCE {
+            small.extend(logits);
+        } else {
+            samples.push(Sample::new(logits, 1.0));
+        }
+    }
+    samples.extend((!small.is_empty()).then(|| Sample::new(small, 1.0)));
+    samples.extend((!talk.is_empty()).then(|| Sample::new(talk, TALK_LENIENCE)));
+    samples
+}
 
 /// Reference logits of one source, highest first.
 #[derive(Debug)]
@@ -29,7 +49,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn new(mut logits: Vec<f32>, lenience: f32) -> Self {
+    fn new(mut logits: Vec<f32>, lenience: f32) -> Self {
         logits.sort_by(|a, b| b.total_cmp(a));
         let n_tail = (logits.len() / 20)
             .clamp(MIN_COUNT, 200)

@@ -10,7 +10,7 @@ use super::corpus::{Corpus, Example};
 use super::holdout::{HARM, HeldOut};
 use crate::Unit;
 use crate::dataset::Role;
-use crate::scale::fit::{MIN_SOURCE, Sample, TALK_LENIENCE, envelope};
+use crate::scale::fit::{self, Sample, envelope};
 use crate::scale::{CategoryScale, Curve, Logistic, SCALE_LAYOUT, Scale, SurfaceGroup};
 use portcullis_text::Category;
 
@@ -83,7 +83,7 @@ impl Evidence<'_> {
     /// The reference logits, by source; talk and small sources pooled.
     fn samples(&self, category: Category, group: SurfaceGroup, unit: Unit) -> Vec<Sample> {
         let mut by_source = vec![Vec::new(); self.corpus.sources.len()];
-        let (mut talk, mut small) = (Vec::new(), Vec::new());
+        let mut talk = Vec::new();
         for (example, held_out) in self.rows().filter(|(row, _)| is_reference(row, category)) {
             let logit = logit(held_out, category, unit);
             let place = match (group, self.kind(example)) {
@@ -98,17 +98,7 @@ impl Evidence<'_> {
             };
             place.push(logit);
         }
-        let mut samples = Vec::new();
-        for logits in by_source {
-            if logits.len() < MIN_SOURCE {
-                small.extend(logits);
-            } else {
-                samples.push(Sample::new(logits, 1.0));
-            }
-        }
-        samples.extend((!small.is_empty()).then(|| Sample::new(small, 1.0)));
-        samples.extend((!talk.is_empty()).then(|| Sample::new(talk, TALK_LENIENCE)));
-        samples
+        fit::samples(by_source, talk)
     }
 
     fn kind(&self, example: &Example) -> Kind {
