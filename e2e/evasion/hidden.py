@@ -11,9 +11,6 @@ from .requests import ask
 ALONE = "one word alone is too little to tell it from a word that is meant as it stands"
 CIPHER = "a cipher that only a reader who knows it undoes; classifiers may see that it is one"
 NOT_TEXT = "data that no model reads by itself"
-#: Six or eight characters for one: a window of a stream holds too few letters of it, so that the
-#: block comes with a view of the whole, and what has left by then depends on the clock.
-LATE = {"text, percent of hex", "text, binary digits, not spaced"}
 GAPS = {
     "word, Morse": CIPHER,
     "word, NATO alphabet": CIPHER,
@@ -116,8 +113,6 @@ def every():
             in_whole(dialect, make, secret),
             **kind,
         )
-        if name in LATE:
-            continue
         yield Case(
             f"hidden stream: {name}", other, streamed(other), in_stream(other, make, secret), **kind
         )

@@ -19,6 +19,9 @@ const GLOBAL_TOKENS: usize = 256;
 const SAMPLE_EDGE: usize = 64;
 /// Tokens of each run sampled between head and end.
 const SAMPLE_RUN: usize = 8;
+/// Bytes before a window in which the beginning of an encoding is looked for. Codes of eight
+/// characters for one, one within another, are so seen as long as the longest patterns are.
+const RUN_BYTES: usize = 1024;
 
 /// The state of one channel. Positions are bytes of its own text unless said otherwise.
 #[derive(Debug)]
@@ -119,6 +122,15 @@ impl Channel {
     pub(crate) fn finish(&mut self) {
         self.complete = true;
         self.grid.finish();
+    }
+
+    /// Where the run of ASCII without a space begins that goes on at `byte`, within bounds.
+    ///
+    /// An encoding is such a run: a window that begins within it holds too little of it to be read.
+    pub(crate) fn run_start(&self, byte: usize) -> usize {
+        let before = &self.text.as_bytes()[byte.saturating_sub(RUN_BYTES)..byte];
+        let run = before.iter().rev().take_while(|b| b.is_ascii_graphic());
+        byte - run.count()
     }
 
     /// Where a byte of the channel stands in the stream.

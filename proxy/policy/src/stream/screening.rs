@@ -300,15 +300,16 @@ impl Machine {
     /// Matches in the readings of a stretch, at their places in the channel.
     ///
     /// The automaton that watches the channel sees the text as written; disguises are taken off
-    /// window by window. A sample skips bytes, which its windows have seen.
+    /// window by window, each with the whole of the run that it begins within. A sample skips
+    /// bytes, which its windows have seen.
     fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<Match> {
         let channel = &self.channels[idx];
         if stretch.sample.is_some() {
             return Vec::new();
         }
         let patterns = self.engine.patterns.on(channel.surface);
-        let start = stretch.range.start;
-        let text = &channel.text[stretch.range.clone()];
+        let start = channel.run_start(stretch.range.start);
+        let text = &channel.text[start..stretch.range.end];
         let found = patterns.find_in_readings(text);
         if found.is_empty() {
             return Vec::new();

@@ -259,7 +259,8 @@ proptest! {
         prop_assert_eq!(&report.outcome, &Outcome::Finished);
         prop_assert!(0 < report.stats.n_failed_open);
         prop_assert_eq!(report.stats.bytes_unscreened as usize, report.n_unscreened);
-        prop_assert!("flaky".len() <= report.n_unscreened);
+        // Its first letters may have left in a window of their own, never the last one.
+        prop_assert!(0 < report.n_unscreened);
     }
 
     #[test]
