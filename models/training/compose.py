@@ -439,7 +439,30 @@ class Composer:
                 body = body.replace(mark, self.random.choice(others), 1)
         return body
 
+    def whole(self) -> None:
+        """Texts that were written whole, rather than put together."""
+        for file in self.files:
+            for group in file.get("texts", []):
+                hazards, attack = group["hazards"], group.get("attack")
+                topics = group.get("topics", [])
+                if hazards:
+                    labels = harmful(*hazards)
+                elif attack:
+                    labels = {}
+                else:
+                    labels = harmless(*topics)
+                if attack:
+                    other = {name: value for name, value in labels.items() if name not in ATTACKS}
+                    labels = other | {attack: 1}
+                for text in group["say"]:
+                    self.add(
+                        text, labels, [text], kind="texts", lang=group.get("lang", file["lang"]),
+                        role=group.get("role", "prompt"), context=group.get("context"),
+                        vector=group.get("vector"),
+                    )
+
     def compose(self) -> list[dict]:
+        self.whole()
         self.requests()
         self.messages()
         self.statements()
