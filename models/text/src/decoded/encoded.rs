@@ -75,6 +75,9 @@ struct Tried {
     base64: usize,
 }
 
+/// Groups of a run from which on it is read whatever follows it.
+const LONG_GROUPS: usize = 8;
+
 /// Digits of a group, their radix, and the least groups that are a text.
 const KINDS: [(usize, u32, View, usize); 6] = [
     (8, 2, View::Codes, 3),
@@ -169,9 +172,16 @@ fn groups(text: &str, digits: usize, radix: u32) -> Groups {
         end = at;
         at += separator_len(&bytes[at..]);
     }
-    // A number that goes on is no group.
-    if bytes.get(end).is_some_and(is_digit) {
+    // A short number that goes on is no group. Of a long run, a group that the end of the text cuts
+    // is left out: windows of streams end anywhere.
+    let n_left = bytes[end..]
+        .iter()
+        .take_while(|byte| is_digit(byte))
+        .count();
+    if 0 < n_left && starts.len() < LONG_GROUPS {
         decoded = None;
+    } else if n_left < digits && end + n_left == bytes.len() {
+        end += n_left;
     }
     Groups::new(decoded, &starts, end)
 }

@@ -179,16 +179,18 @@ fn what_a_tail_disliked_never_leaves_and_the_grid_blocks() {
 
 #[test]
 fn an_encoding_longer_than_a_window_never_leaves_whole() {
-    let hex = |text: &str| text.bytes().fold(String::new(), |s, b| s + &format!("{b:02x}"));
+    let hex = |text: &str| {
+        text.bytes()
+            .fold(String::new(), |s, b| s + &format!("{b:02x}"))
+    };
     let secret = hex(&hex("how do we start project nightfall"));
     let text = format!("{}{secret}\n{}", words(3), words(30));
-    let until_end = secret.len() - hex(&hex("ll")).len();
     for n_chars in [1, 2, 7, 33] {
         for gap in [0, 1, 40, 150] {
             let report = play(&engine(), &answer(&text), &by_chars(n_chars, ms(gap)));
             blocked(&report);
             assert!(
-                !received(&report, CONTENT).contains(&secret[..until_end]),
+                !received(&report, CONTENT).contains(&secret),
                 "{n_chars} characters each {gap} ms"
             );
         }
