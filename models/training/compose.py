@@ -442,7 +442,7 @@ class Composer:
     def whole(self) -> None:
         """Texts that were written whole, rather than put together."""
         for file in self.files:
-            for group in file.get("texts", []):
+            for group in file.get("whole", []):
                 hazards, attack = group["hazards"], group.get("attack")
                 topics = group.get("topics", [])
                 if hazards:
@@ -456,7 +456,7 @@ class Composer:
                     labels = other | {attack: 1}
                 for text in group["say"]:
                     self.add(
-                        text, labels, [text], kind="texts", lang=group.get("lang", file["lang"]),
+                        text, labels, [text], kind="whole", lang=group.get("lang", file["lang"]),
                         role=group.get("role", "prompt"), context=group.get("context"),
                         vector=group.get("vector"),
                     )

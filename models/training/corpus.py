@@ -31,8 +31,9 @@ MUCH_ALIKE = {
 }
 #: How often the hazards with few positives are shown in an epoch.
 RARE_REPEATS = 3
-#: How often an epoch shows texts that were written whole: they are few, and no two alike.
-WHOLE_REPEATS = 3
+#: How often an epoch shows rows of a source: texts that were written whole are few and no two
+#: alike, and sexism is known to no other source.
+REPEATS = {"authored_whole": 3, "edos": 2}
 RARE = [name for name in HAZARDS if name not in ("hate", "harassment")]
 
 
@@ -139,8 +140,8 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[R
         is_rare = any(row.labels.get(name) == 1 for name in RARE) and not row.source.startswith("authored")
         if is_rare:
             chosen += [row] * RARE_REPEATS
-        elif row.source == "authored_texts":
-            chosen += [row] * WHOLE_REPEATS
+        elif row.source in REPEATS:
+            chosen += [row] * REPEATS[row.source]
         elif row.role == "comment" and row.source not in HATE_SOURCES and not row.source.startswith("authored"):
             comments.append(row)
         elif MUCH_ALIKE.get(row.source, 1.0) < draw.random():

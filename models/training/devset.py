@@ -1,0 +1,66 @@
+"""Writes the rows that a scale and thresholds are fitted from: none of them was trained on.
+
+    python devset.py --data DIR --authored build/authored.jsonl.gz --out build/dev.jsonl.gz
+
+They are the corpus's dev rows; of the sources that training never sees (`corpus.HELD_OUT`: they are
+out of distribution) rows of their train part too; and the authored dev rows, whose phrasings
+training never sees. Evaluation sets take no part. The same data and seed give the same file.
+"""
+
+import argparse
+import gzip
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+
+import corpus
+
+#: Rows of one source at most, so that none outweighs the others.
+MOST = 1_200
+#: Of authored rows put together from phrasings, which are much alike.
+MOST_COMPOSED = 600
+
+
+def lines(path: Path) -> list[dict]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def chosen(data: Path, authored: Path, draw: random.Random) -> list[dict]:
+    rows = lines(data / "dev.jsonl.gz")
+    for path in sorted(data.glob("train-*.jsonl.gz")):
+        rows += [row for row in lines(path) if row["source"] in corpus.HELD_OUT]
+    rows += [row for row in lines(authored) if row["split"] == "dev"]
+    by_source: dict[str, list[dict]] = defaultdict(list)
+    for row in rows:
+        by_source[row["source"]].append(row)
+    kept = []
+    for source, own in sorted(by_source.items()):
+        is_composed = source.startswith("authored_") and source != "authored_whole"
+        most = MOST_COMPOSED if is_composed else MOST
+        kept += draw.sample(own, min(most, len(own)))
+    return kept
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--authored", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rows = chosen(options.data, options.authored, random.Random(options.seed))
+    fields = ["id", "text", "role", "lang", "source", "licence", "labels", "context"]
+    with gzip.GzipFile(options.out, "wb", mtime=0) as file:
+        for row in rows:
+            context = row.get("context") or (row.get("meta") or {}).get("context")
+            row = {name: row[name] for name in fields if row.get(name) is not None}
+            if context:
+                row["context"] = context
+            file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+    print(f"{len(rows)} rows in {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What the thresholds of `balanced` come to on dev rows, so that they are chosen from these alone.
+
+    python thresholds.py --binary target/release/portcullis --dev build/dev.jsonl.gz
+
+Prints, for each slack `x` (harm categories block at `1 - x`, attacks at `1 - x / ATTACKS`), the share
+of harmless rows blocked, by the kind of source, and the share of harmful rows blocked. The rule:
+the largest `x` at which ordinary harmless prompts are blocked in at most `ORDINARY` of cases on the
+mean over sources, no ordinary source in more than `ONE_SOURCE`, and authored look-alikes (harmless
+texts in the words and forms of harmful ones) in at most `ALIKE`.
+"""
+
+import argparse
+import gzip
+import json
+import subprocess
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from compose import HAZARDS
+from corpus import HELD_OUT
+
+ORDINARY, ONE_SOURCE, ALIKE = 0.004, 0.02, 0.06
+ATTACKS = 2
+SLACKS = [0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012]
+
+
+def scored(binary: Path, rows: list[dict]) -> list[dict]:
+    surfaces = {"response": "completion"}
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+        for row in rows:
+            line = {"text": row["text"], "surface": surfaces.get(row["role"], "user")}
+            file.write(json.dumps(line) + "\n")
+        file.flush()
+        command = [binary, "classify", "--json", "--file", file.name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [json.loads(line)["scores"] for line in done.stdout.splitlines()]
+
+
+def is_blocked(scores: dict[str, float], slack: float) -> bool:
+    harm = max(scores[name] for name in ["unsafe", *HAZARDS])
+    attack = max(scores["jailbreak"], scores["injection"])
+    return 1 - slack <= harm or 1 - slack / ATTACKS <= attack
+
+
+def shares(rows: list[dict], scores: list[dict], slack: float) -> dict[str, dict[str, float]]:
+    """By kind of rows, the share that is blocked of each source."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row, own in zip(rows, scores):
+        labels, source = row["labels"], row["source"]
+        bad = [name for name, value in labels.items() if value and not name.startswith("advice")]
+        if labels.get("unsafe") == 0 and not bad:
+            if source.startswith("authored"):
+                kind = "alike"
+            elif row["role"] == "comment":
+                kind = "comments"
+            else:
+                kind = "ordinary"
+        elif labels.get("unsafe") == 1 or bad:
+            kind = "harmful"
+        else:
+            continue
+        count = counts[kind, source]
+        count[0] += is_blocked(own, slack)
+        count[1] += 1
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for (kind, source), (n_blocked, n) in counts.items():
+        if 20 <= n:
+            found[kind][source] = n_blocked / n
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--binary", type=Path, required=True)
+    parser.add_argument("--dev", type=Path, required=True)
+    options = parser.parse_args()
+    with gzip.open(options.dev, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    scores = scored(options.binary.resolve(), rows)
+    best = None
+    for slack in SLACKS:
+        found = shares(rows, scores, slack)
+        means = {kind: sum(of.values()) / len(of) for kind, of in found.items()}
+        worst = sorted(found["ordinary"].items(), key=lambda item: -item[1])[:3]
+        if means["ordinary"] <= ORDINARY and worst[0][1] <= ONE_SOURCE and means["alike"] <= ALIKE:
+            best = slack
+        print(f"x {slack}: " + ", ".join(f"{kind} {mean:.4f}" for kind, mean in sorted(means.items())))
+        print("   worst ordinary: " + ", ".join(f"{name} {value:.3f}" for name, value in worst))
+        if slack == best:
+            held = {name: round(of, 3) for name, of in found["harmful"].items() if name in HELD_OUT}
+            print(f"   harmful, sources held out: {held}")
+    print(f"chosen: {best}")
+
+
+if __name__ == "__main__":
+    main()
