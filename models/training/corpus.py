@@ -33,7 +33,7 @@ MUCH_ALIKE = {
 RARE_REPEATS = 3
 #: How often an epoch shows rows of a source: texts that were written whole are few and no two
 #: alike, and sexism is known to no other source.
-REPEATS = {"authored_whole": 3, "edos": 2}
+REPEATS = {"authored_whole": 4, "edos": 2}
 RARE = [name for name in HAZARDS if name not in ("hate", "harassment")]
 
 
