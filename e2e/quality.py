@@ -3,7 +3,7 @@
     python quality.py --binary target/debug/portcullis --data EVAL
     python quality.py --binary target/release/portcullis --data EVAL --write
 
-`EVAL` is a folder of labelled sets. Of each at most `ROWS` rows are taken, by a hash of their text,
+`EVAL` is a folder of labelled sets. Of each at most `ROWS` rows are taken, by a hash of the row,
 so that every machine takes the same. A headline figure that is more than a point worse than in
 `models/default/sample.json` fails; `--write` writes that file anew. A set whose sample is not the
 one that was written (other data) is an error, never a pass.
@@ -49,6 +49,10 @@ HARMLESS = [
 ]
 
 
+class OtherData(Exception):
+    """The sets are not those that were measured."""
+
+
 def sample(data: Path, into: Path) -> dict[str, str]:
     """Writes the sample of each set; a digest of each."""
     digests = {}
@@ -63,9 +67,14 @@ def sample(data: Path, into: Path) -> dict[str, str]:
     return digests
 
 
-def measured(binary: Path, data: Path) -> dict:
+def measured(binary: Path, data: Path, kept: dict | None) -> dict:
+    """The figures of the sample, which has to be that of `kept`."""
     with tempfile.TemporaryDirectory() as folder:
         digests = sample(data, Path(folder))
+        if kept and digests != kept["samples"]:
+            names = [name for name in digests.keys() | kept["samples"].keys()
+                     if digests.get(name) != kept["samples"].get(name)]
+            raise OtherData(f"other data than was measured: {', '.join(sorted(names))}")
         done = subprocess.run(
             [binary, "eval", "--data", folder, "--json"], check=True, capture_output=True, text=True
         )
@@ -85,15 +94,13 @@ def rounded(figures: dict[str, float]) -> dict[str, float]:
 
 
 def worse(kept: dict, now: dict) -> list[str]:
-    found = [
-        f"{name}: the sample is not the one that was measured; is this the same data?"
-        for name, digest in kept["samples"].items()
-        if now["samples"].get(name) != digest
-    ]
-    if found:
-        return found
+    found = []
     for key, sign in [("figures", 1), ("harmless", -1)]:
+        for name in kept[key].keys() ^ now[key].keys():
+            found.append(f"{name}: measured now or then, not both; write the sample anew")
         for name, value in kept[key].items():
+            if name not in now[key]:
+                continue
             if sign * (value - now[key][name]) > TOLERANCE + 1e-9:
                 found.append(f"{name}: {now[key][name]} is worse than {value}")
     return found
@@ -105,12 +112,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    now = measured(options.binary.resolve(), options.data)
+    kept = None if options.write else json.loads(KEPT.read_text())
+    try:
+        now = measured(options.binary.resolve(), options.data, kept)
+    except OtherData as error:
+        sys.exit(f"FAIL  {error}")
     if options.write:
         KEPT.write_text(json.dumps(now, indent=1) + "\n")
         print(f"{KEPT.name}: {len(now['figures']) + len(now['harmless'])} figures")
         return
-    found = worse(json.loads(KEPT.read_text()), now)
+    found = worse(kept, now)
     for line in found:
         print(f"FAIL  {line}")
     print(f"{len(now['figures']) + len(now['harmless'])} figures, {len(found)} worse")

@@ -10,7 +10,7 @@ use portcullis_classifiers::linear::LinearModel;
 use portcullis_config::{parse_policy, shipped};
 use portcullis_policy::{Engine, Evidence};
 use portcullis_protocol::{Dialect, ParseRules};
-use portcullis_text::{Detector, PartId, Scores, Span, Surface, View, Window, canonical};
+use portcullis_text::{Detector, PartId, Scores, Span, Surface, Vectors, View, Window, canonical};
 use serde_json::json;
 use std::hint::black_box;
 
@@ -87,6 +87,7 @@ fn decide(criterion: &mut Criterion) -> Result<(), Error> {
         view: View::Raw,
         detector: Detector::Linear,
         scores: Scores::ZERO,
+        vectors: Vectors::NONE,
     }];
     criterion.bench_function("decide about one window", |bench| {
         bench.iter(|| {

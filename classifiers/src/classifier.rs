@@ -5,7 +5,9 @@
 //! window.
 
 use crate::cache::Salt;
-use portcullis_text::{Content, Detector, PartId, Scores, Span, Surface, View, Window};
+use portcullis_text::{
+    CategorySet, Content, Detector, PartId, Scores, Span, Surface, Vectors, View, Window,
+};
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -50,6 +52,7 @@ impl Segment {
             view,
             detector,
             scores,
+            vectors: Vectors::NONE,
         }
     }
 }
@@ -174,8 +177,14 @@ pub trait Classifier: Send + Sync + std::fmt::Debug {
     /// What it is.
     fn identity(&self) -> &Identity;
 
-    /// Whether its scores count what the tiers below say, whose own then fall away where it answers.
-    fn counts_lower(&self) -> bool {
+    /// The categories of which its scores count what the tiers below say; their own for these then
+    /// fall away where it answers.
+    fn counts_lower(&self) -> CategorySet {
+        CategorySet::EMPTY
+    }
+
+    /// Whether what it says of an answer depends on the job's context.
+    fn reads_context(&self) -> bool {
         false
     }
 }

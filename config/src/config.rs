@@ -58,10 +58,9 @@ pub struct Config {
     /// Who is asking.
     #[serde(default)]
     pub identity: IdentityRules,
-    /// A transformer encoder above the embedded classifier; none.
+    /// The transformer encoder above the linear tier; the embedded one.
     #[serde(default)]
-    #[schemars(with = "Encoder")]
-    pub encoder: Option<Encoder>,
+    pub encoder: Encoder,
     /// The policy: a shipped name, or a mapping that is a policy, names a `file`, or changes a
     /// shipped `base`; balanced.
     #[schemars(schema_with = "schema::policy_choice")]
@@ -324,7 +323,8 @@ pub enum StreamMode {
 pub struct Stream {
     /// How text is held.
     pub mode: StreamMode,
-    /// How often a tail short of a grid point is scored; 100 ms.
+    /// How often a tail short of a grid point is scored, unless half the way to that point has come;
+    /// 100 ms.
     #[serde(with = "duration")]
     #[schemars(with = "units::Span")]
     pub pace: Duration,
@@ -355,14 +355,18 @@ pub struct IdentityRules {
     pub trust_headers: bool,
 }
 
-/// A transformer encoder: a Hugging Face directory as it is.
+/// The transformer encoder above the linear tier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Encoder {
-    /// The directory: `config.json`, `tokenizer.json`, `*.safetensors`, and a `portcullis.json`
-    /// whose `scale` names the score scale (`portcullis model scale`).
-    pub model: PathBuf,
-    /// What large products run in; bf16 where the processor multiplies it natively, else f32.
+    /// `embedded`, `none`, or a Hugging Face directory: `config.json`, `tokenizer.json`,
+    /// `*.safetensors`, and a `portcullis.json` whose `scale` names the score scale
+    /// (`portcullis model scale`); embedded.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub model: EncoderModel,
+    /// What large products run in; int8 for the embedded model, for others bf16 where the processor
+    /// multiplies it natively, else f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Precision")]
     pub precision: Option<Precision>,
@@ -378,6 +382,51 @@ pub struct Encoder {
     #[serde(default = "default_known", with = "size")]
     #[schemars(with = "units::Size")]
     pub known: u64,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            model: EncoderModel::default(),
+            precision: None,
+            workers: None,
+            kernels: None,
+            known: default_known(),
+        }
+    }
+}
+
+/// Which encoder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub enum EncoderModel {
+    /// The one in the binary.
+    #[default]
+    Embedded,
+    /// The linear tier stands alone.
+    None,
+    /// A Hugging Face directory.
+    Directory(PathBuf),
+}
+
+impl From<PathBuf> for EncoderModel {
+    fn from(path: PathBuf) -> Self {
+        match path.to_str() {
+            Some("embedded") => Self::Embedded,
+            Some("none") => Self::None,
+            _ => Self::Directory(path),
+        }
+    }
+}
+
+impl From<EncoderModel> for PathBuf {
+    fn from(model: EncoderModel) -> Self {
+        match model {
+            EncoderModel::Embedded => "embedded".into(),
+            EncoderModel::None => "none".into(),
+            EncoderModel::Directory(path) => path,
+        }
+    }
 }
 
 const fn default_known() -> u64 {
@@ -434,7 +483,7 @@ impl Default for Config {
             stream: Stream::default(),
             record: RecordSink::default(),
             identity: IdentityRules::default(),
-            encoder: None,
+            encoder: Encoder::default(),
             policy: crate::shipped::balanced(),
         }
     }

@@ -116,13 +116,11 @@ fn value_of(config: &Config) -> Value {
         "stream": stream,
         "record": record,
         "identity": identity,
+        "encoder": encoder,
         "policy": policy,
     });
     if let Some(tls) = tls {
         value["tls"] = json!(tls);
-    }
-    if let Some(encoder) = encoder {
-        value["encoder"] = json!(encoder);
     }
     value
 }

@@ -7,7 +7,7 @@ use portcullis_config::FailureRule;
 use portcullis_policy::stream::{
     ChannelKey, Check, CheckId, CheckKind, DeltaIn, EventIn, Hold, Machine, Output, StreamConfig,
 };
-use portcullis_text::{Detector, Span, Surface, View, Window};
+use portcullis_text::{Detector, Span, Surface, Vectors, View, Window};
 use std::time::{Duration, Instant};
 
 const TEXTS: [&str; 10] = [
@@ -179,6 +179,7 @@ impl Host {
                 view: View::Raw,
                 detector: Detector::Linear,
                 scores,
+                vectors: Vectors::NONE,
             }]
         });
         let result = windows

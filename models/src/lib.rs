@@ -43,7 +43,7 @@ mod worker;
 
 pub use architecture::{Architecture, Kind};
 pub use batch::Batch;
-pub use directory::Sidecar;
+pub use directory::{ScaleFile, Sidecar};
 pub use encoder::Precision;
 pub use error::LoadError;
 pub use kernels::{Kernels, KernelsError};

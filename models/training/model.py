@@ -17,6 +17,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from compose import LABELS, VECTORS
 
+#: Before the name of a label that is left to the linear tier.
+LEFT = "left_"
 #: Entries of each digest.
 DIGEST = 16
 JUDGED = [*LABELS, *VECTORS]
@@ -110,13 +112,20 @@ def enlarged_tokenizer(texts: list[str], n_tokens: int) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
 
 
-def save(guard: Guard, tokenizer: Tokenizer, directory: Path, max_tokens: int) -> None:
+def save(
+    guard: Guard, tokenizer: Tokenizer, directory: Path, max_tokens: int, linear: float = 0.0,
+    left: tuple[str, ...] | list[str] = (),
+) -> None:
     """A Hugging Face directory with 8-bit weights, as `portcullis` reads it.
+
+    Of the linear tier's evidence the share `linear` is added to each label. Labels in `left` are left
+    to that tier: they are named so that they are no categories.
 
     Each matrix `X` is kept as whole numbers of -127 to 127 with one scale per row in `X.scale`;
     vectors stay 32-bit floats.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    names = [LEFT + label if label in left else label for label in OUTPUTS]
     tensors = {}
     for name, tensor in guard.encoder.state_dict().items():
         tensor = tensor.float()
@@ -137,20 +146,23 @@ def save(guard: Guard, tokenizer: Tokenizer, directory: Path, max_tokens: int) -
     config |= {
         "architectures": ["BertForSequenceClassification"],
         "problem_type": "multi_label_classification",
-        "id2label": {str(k): label for k, label in enumerate(OUTPUTS)},
-        "label2id": {label: k for k, label in enumerate(OUTPUTS)},
+        "id2label": {str(k): label for k, label in enumerate(names)},
+        "label2id": {label: k for k, label in enumerate(names)},
     }
     write_json(directory / "config.json", config)
     tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
     context = [[round(weight, 6) for weight in row] for row in guard.by_context.weight.tolist()]
-    write_json(directory / "portcullis.json", {"max_tokens": max_tokens, "context": context})
+    sidecar = {"max_tokens": max_tokens, "context": context}
+    if linear:
+        sidecar["linear"] = {label: linear for label in LABELS if label not in left}
+    write_json(directory / "portcullis.json", sidecar)
 
 
 def load(directory: Path) -> tuple[Guard, Tokenizer]:
     """A guard that `save` wrote."""
     config = BertConfig.from_pretrained(directory)
     config.classifier_dropout = config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
-    if list(config.id2label.values()) != OUTPUTS:
+    if [label.removeprefix(LEFT) for label in config.id2label.values()] != OUTPUTS:
         raise SystemExit(f"{directory}: its labels are not those of this training")
     guard = Guard(BertForSequenceClassification(config))
     tensors = load_file(directory / "model.safetensors")

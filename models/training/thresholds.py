@@ -2,11 +2,14 @@
 
     python thresholds.py --binary target/release/portcullis --dev build/dev.jsonl.gz
 
-Prints, for each slack `x` (harm categories block at `1 - x`, attacks at `1 - x / ATTACKS`), the share
-of harmless rows blocked, by the kind of source, and the share of harmful rows blocked. The rule:
+Prints, for each slack `x` (`unsafe` and self_harm act at `1 - x`, other hazards at `1 - x / 2`,
+attacks by the person at `1 - 0.15 x`, as before there was an encoder), the share of harmless rows blocked, by the kind of source, and
+the share of harmful rows blocked. The rule:
 the largest `x` at which ordinary harmless prompts are blocked in at most `ORDINARY` of cases on the
-mean over sources, no ordinary source in more than `ONE_SOURCE`, and authored look-alikes (harmless
-texts in the words and forms of harmful ones) in at most `ALIKE`.
+mean over sources (a tenth of the one in a hundred that is promised, since texts that nobody foresaw
+are blocked more often than these), no ordinary source in more than `ONE_SOURCE`, authored look-alikes
+(harmless texts in the words and forms of harmful ones) in at most `ALIKE`, and the rates of all rows
+add up to at most `ALL_ROWS`.
 """
 
 import argparse
@@ -20,16 +23,18 @@ from pathlib import Path
 from compose import HAZARDS
 from corpus import HELD_OUT
 
-ORDINARY, ONE_SOURCE, ALIKE = 0.004, 0.02, 0.06
-ATTACKS = 2
-SLACKS = [0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012]
+ORDINARY, ONE_SOURCE, ALIKE, ALL_ROWS = 0.001, 0.02, 0.06, 0.02
+#: Rows of a source that say something of rates like these.
+LEAST = 100
+SLACKS = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015]
 
 
 def scored(binary: Path, rows: list[dict]) -> list[dict]:
     surfaces = {"response": "completion"}
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         for row in rows:
-            line = {"text": row["text"], "surface": surfaces.get(row["role"], "user")}
+            line = {"text": row["text"], "surface": surfaces.get(row["role"], "user"),
+                    "context": row.get("context")}
             file.write(json.dumps(line) + "\n")
         file.flush()
         command = [binary, "classify", "--json", "--file", file.name]
@@ -38,15 +43,20 @@ def scored(binary: Path, rows: list[dict]) -> list[dict]:
 
 
 def is_blocked(scores: dict[str, float], slack: float) -> bool:
-    harm = max(scores[name] for name in ["unsafe", *HAZARDS])
+    first = max(scores["unsafe"], scores["self_harm"])
+    hazard = max(scores[name] for name in HAZARDS)
     attack = max(scores["jailbreak"], scores["injection"])
-    return 1 - slack <= harm or 1 - slack / ATTACKS <= attack
+    return 1 - slack <= first or 1 - slack / 2 <= hazard or 1 - 0.15 * slack <= attack
+
+
+def all_rows(slack: float) -> float:
+    return 2 * slack + (len(HAZARDS) - 1) * slack / 2 + 2 * 0.15 * slack
 
 
 def shares(rows: list[dict], scores: list[dict], slack: float) -> dict[str, dict[str, float]]:
     """By kind of rows, the share that is blocked of each source."""
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for row, own in zip(rows, scores):
+    for row, own in zip(rows, scores, strict=True):
         labels, source = row["labels"], row["source"]
         bad = [name for name, value in labels.items() if value and not name.startswith("advice")]
         if labels.get("unsafe") == 0 and not bad:
@@ -65,7 +75,7 @@ def shares(rows: list[dict], scores: list[dict], slack: float) -> dict[str, dict
         count[1] += 1
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for (kind, source), (n_blocked, n) in counts.items():
-        if 20 <= n:
+        if LEAST <= n:
             found[kind][source] = n_blocked / n
     return found
 
@@ -83,7 +93,8 @@ def main() -> None:
         found = shares(rows, scores, slack)
         means = {kind: sum(of.values()) / len(of) for kind, of in found.items()}
         worst = sorted(found["ordinary"].items(), key=lambda item: -item[1])[:3]
-        if means["ordinary"] <= ORDINARY and worst[0][1] <= ONE_SOURCE and means["alike"] <= ALIKE:
+        is_rare = means["ordinary"] <= ORDINARY and worst[0][1] <= ONE_SOURCE
+        if is_rare and means["alike"] <= ALIKE and all_rows(slack) <= ALL_ROWS:
             best = slack
         print(f"x {slack}: " + ", ".join(f"{kind} {mean:.4f}" for kind, mean in sorted(means.items())))
         print("   worst ordinary: " + ", ".join(f"{name} {value:.3f}" for name, value in worst))

@@ -49,6 +49,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="at most so many rows, for a trial")
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--linear", type=float, default=0.0,
+                        help="the share of the embedded linear tier's evidence that is added")
+    parser.add_argument("--left", nargs="*", default=[], choices=LABELS, metavar="LABEL",
+                        help="labels that are left to the linear tier")
     options = parser.parse_args()
     if not (options.data or options.own):
         parser.error("nothing to learn from: give --data, --own or both")
@@ -255,7 +259,7 @@ def main() -> None:
     cutter = Cutter(tokenizer, options.max_tokens)
     guard.train()
     train(guard, train_rows, cutter, options)
-    save(guard, tokenizer, options.out, options.max_tokens)
+    save(guard, tokenizer, options.out, options.max_tokens, options.linear, options.left)
     logits = outputs_of(guard, cutter, [row.text for row in dev_rows], options.max_tokens - 2, 32)
     report(dev_rows, logits)
     np.savez(options.out / "dev.npz", logits=logits)

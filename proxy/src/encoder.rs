@@ -2,7 +2,7 @@
 
 use portcullis_classifiers::batching::Observer;
 use portcullis_classifiers::neural::{NeuralClassifier, NeuralConfig, NeuralError};
-use portcullis_config::{Encoder, Kernels, Precision};
+use portcullis_config::{Encoder, EncoderModel, Kernels, Precision};
 use portcullis_models::{LoadError, LoadOptions, Model};
 use std::sync::Arc;
 
@@ -20,23 +20,40 @@ pub enum EncoderError {
     Kernels(&'static str),
 }
 
-/// Loads the model and starts the engine on it.
+/// Loads the model and starts the engine on it, where the configuration has one.
 ///
 /// # Errors
 /// [`EncoderError`]; also for a model whose scores would mean nothing.
 pub(crate) fn start(
     rules: &Encoder,
     observer: Arc<dyn Observer>,
-) -> Result<Arc<NeuralClassifier>, EncoderError> {
-    let model = Arc::new(Model::load(&rules.model, &options(rules)?)?);
+) -> Result<Option<Arc<NeuralClassifier>>, EncoderError> {
+    let Some(model) = load(rules)? else {
+        return Ok(None);
+    };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let config = NeuralConfig {
         n_workers: rules.workers.map_or(cores, |workers| workers as usize),
         known_bytes: rules.known,
     };
-    let encoder = NeuralClassifier::start(model, config, observer)?;
-    encoder.require_scale(&rules.model)?;
-    Ok(Arc::new(encoder))
+    let encoder = NeuralClassifier::start(Arc::new(model), config, observer)?;
+    if let EncoderModel::Directory(dir) = &rules.model {
+        encoder.require_scale(dir)?;
+    }
+    Ok(Some(Arc::new(encoder)))
+}
+
+/// The model alone.
+///
+/// # Errors
+/// [`EncoderError`].
+pub(crate) fn load(rules: &Encoder) -> Result<Option<Model>, EncoderError> {
+    let options = options(rules)?;
+    Ok(match &rules.model {
+        EncoderModel::None => None,
+        EncoderModel::Embedded => Some(Model::embedded(&options)?),
+        EncoderModel::Directory(dir) => Some(Model::load(dir, &options)?),
+    })
 }
 
 fn options(rules: &Encoder) -> Result<LoadOptions, EncoderError> {

@@ -89,10 +89,8 @@ impl Gate {
     pub fn new(config: Config, classifier: Arc<dyn Classifier>) -> Result<Self, BuildError> {
         let engine = Arc::new(Engine::compile(&config.policy)?);
         let metrics = Metrics::new()?;
-        let encoder = config.encoder.as_ref();
-        let encoder = encoder
-            .map(|rules| crate::encoder::start(rules, Arc::new(EngineMetrics::of(&metrics))));
-        let encoder = encoder.transpose()?;
+        let observer = Arc::new(EngineMetrics::of(&metrics));
+        let encoder = crate::encoder::start(&config.encoder, observer)?;
         let mut cascade =
             Cascade::new(classifier).with_cache(Arc::new(VerdictCache::new(CACHE_BYTES)));
         if let Some(encoder) = &encoder {

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
 use hyper::body::Incoming;
-use portcullis_classifiers::classifier::Class;
 use portcullis_policy::Terminal;
 use portcullis_protocol::moderations::{self, ModerationResult};
 use portcullis_protocol::{Dialect, GuardCheck, Part};
@@ -188,7 +187,7 @@ impl Gate {
         event: &mut Event,
     ) -> Result<Seen, Error> {
         let asker = self.anonymous_asker(&head.headers);
-        self.look_at(parts, Class::Prompt, asker, event).await
+        self.look_at(parts, None, asker, event).await
     }
 
     fn anonymous_asker(&self, headers: &HeaderMap) -> Asker {
@@ -232,5 +231,6 @@ fn finding(row: &crate::record::Row) -> Value {
         "action": row.action,
         "detector": row.detector,
         "view": row.view,
+        "vectors": row.vectors,
     })
 }

@@ -46,7 +46,7 @@ impl Sight {
     }
 }
 
-/// Looks at one text with patterns and every classifier.
+/// Looks at one text with patterns and every classifier; an answer beside its prompt.
 ///
 /// # Errors
 /// [`Closed`] by the first classifier that failed.
@@ -55,6 +55,7 @@ pub(crate) async fn look(
     engine: &Engine,
     surface: Surface,
     text: &str,
+    context: Option<&str>,
 ) -> Result<Sight, Closed> {
     let part = PartId(0);
     let segment = Segment {
@@ -63,7 +64,11 @@ pub(crate) async fn look(
         start: 0,
         content: Content::from(text),
     };
-    let request = ScreenRequest::offline(vec![segment], None, Instant::now() + WITHIN);
+    let request = ScreenRequest::offline(
+        vec![segment],
+        context.map(Content::from),
+        Instant::now() + WITHIN,
+    );
     let windows = cascade.screen(request).await?.windows;
     let matches = engine.find_patterns(part, surface, text);
     Ok(Sight { windows, matches })

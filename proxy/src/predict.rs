@@ -49,7 +49,7 @@ impl Gate {
         event.route = "predict";
         let Some(encoder) = &self.encoder else {
             return Err(Error::NotFound(
-                "no encoder is configured; name one by `encoder.model`".into(),
+                "the configuration has no encoder (`encoder.model: none`)".into(),
             ));
         };
         let body = self.read_json(head, body, event).await?;

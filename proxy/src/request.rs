@@ -262,9 +262,8 @@ impl Gate {
             .parse_completion(body, self.config.limits.depth)
             .map_err(|error| Error::BadAnswer(error.to_string()))?;
         let started = Instant::now();
-        let begun = exchange.begun_answer();
         let verdict = self
-            .screen_completion(&completion, begun, notice.as_deref(), asker, event)
+            .screen_completion(&completion, &exchange, notice.as_deref(), asker, event)
             .await;
         event.timings.screen_completion_us = micros(started.elapsed());
         match verdict? {

@@ -115,6 +115,7 @@ impl Gate {
             &admin.to_string(),
         ]);
         command.env("PORTCULLIS_RECORD", "none");
+        command.env("PORTCULLIS_ENCODER__MODEL", "none");
         command.envs(settings.iter().copied());
         let mut process = Pinned::start(command, Output::Dropped)?;
         process.wait_ready(admin, Some("/readyz"))?;

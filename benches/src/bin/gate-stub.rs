@@ -3,7 +3,7 @@
 //! It takes the arguments of `portcullis serve`. It is for measuring only and is not shipped.
 
 use portcullis_classifiers::classifier::{Classifier, Identity, Job, Pending, Shed, Verdict};
-use portcullis_text::{Detector, Scores, Span, View, Window};
+use portcullis_text::{Detector, Scores, Span, Vectors, View, Window};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ impl Classifier for Stub {
             view: View::Raw,
             detector: Detector::Linear,
             scores: Scores::ZERO,
+            vectors: Vectors::NONE,
         });
         Ok(Pending::ready(Ok(Verdict {
             windows: windows.collect(),

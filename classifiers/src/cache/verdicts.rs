@@ -3,7 +3,7 @@
 use super::Salt;
 use crate::classifier::{Identity, Unit};
 use moka::sync::Cache;
-use portcullis_text::{Content, Scores, Surface, View, canonical};
+use portcullis_text::{Content, Scores, Surface, Vectors, View, canonical};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub struct CachedWindow {
     pub view: View,
     /// Its scores.
     pub scores: Scores,
+    /// The ways round a guard that were seen in it.
+    pub vectors: Vectors,
 }
 
 /// Scores by salted MAC. Holds no text.
@@ -152,6 +154,7 @@ mod tests {
         vec![CachedWindow {
             range: 0..4,
             view: View::Raw,
+            vectors: Vectors::NONE,
             scores: Scores::ZERO,
         }]
     }

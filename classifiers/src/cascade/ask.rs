@@ -3,7 +3,7 @@
 use super::ScreenRequest;
 use crate::cache::{Asked, CachedWindow, Key, VerdictCache};
 use crate::classifier::{Classifier, Deadline, Failure, Identity, Job, Pending, Segment, Verdict};
-use portcullis_text::{Detector, PartId, Window};
+use portcullis_text::{CategorySet, Detector, PartId, Window};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ const MIN_CACHED_BYTES: usize = 64;
 /// A tier that was asked.
 pub(super) struct Ask<'a> {
     identity: &'a Identity,
-    counts_lower: bool,
+    counts_lower: CategorySet,
     /// Windows found in the cache, with their segment's index.
     found: Vec<(usize, Window)>,
     /// What was submitted, in job order.
@@ -54,6 +54,7 @@ impl<'a> Ask<'a> {
     ) -> Self {
         let identity = tier.identity();
         let (found, missing) = (Vec::new(), Vec::new());
+        let context = context.filter(|_| tier.reads_context());
         let mut ask = Self {
             identity,
             counts_lower: tier.counts_lower(),
@@ -90,7 +91,7 @@ impl<'a> Ask<'a> {
         self.submitted_at
     }
 
-    pub(super) const fn counts_lower(&self) -> bool {
+    pub(super) const fn counts_lower(&self) -> CategorySet {
         self.counts_lower
     }
 
@@ -127,11 +128,13 @@ impl<'a> Ask<'a> {
         };
         self.n_hits += 1;
         let detector = self.detector();
-        let placed = windows.iter().map(|window| {
-            (
-                segment_idx,
-                segment.window(window.range.clone(), window.view, detector, window.scores),
-            )
+        let placed = windows.iter().map(|cached| {
+            let (range, view) = (cached.range.clone(), cached.view);
+            let window = Window {
+                vectors: cached.vectors,
+                ..segment.window(range, view, detector, cached.scores)
+            };
+            (segment_idx, window)
         });
         self.found.extend(placed);
     }
@@ -266,6 +269,7 @@ fn store(
             range: window.span.range.start - start..window.span.range.end - start,
             view: window.view,
             scores: window.scores,
+            vectors: window.vectors,
         });
         cache.insert(*key, cached.collect());
     }

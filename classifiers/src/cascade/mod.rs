@@ -14,7 +14,7 @@ use crate::cache::VerdictCache;
 use crate::classifier::{Classifier, Failure, Identity, Segment};
 use ask::Ask;
 use portcullis_config::{FailureRule, OnFailure};
-use portcullis_text::{Content, Detector, PartId, Surface, Window};
+use portcullis_text::{Content, Detector, PartId, Scores, Surface, Window};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,8 @@ impl Cascade {
     /// tier was asked for the text.
     pub async fn screen(&self, request: ScreenRequest) -> Result<Screening, Closed> {
         let cache = self.cache.as_deref().filter(|_| request.use_cache);
-        let context = request.context.as_ref();
+        let reads_context = self.tiers.iter().any(|tier| tier.reads_context());
+        let context = request.context.as_ref().filter(|_| reads_context);
         let context_digest = cache
             .zip(context)
             .map(|(_, context)| VerdictCache::context_digest(&request.salt, context));
@@ -162,11 +163,15 @@ impl Board {
         let counts_lower = ask.counts_lower();
         let answer = ask.answer(request, cache).await;
 
-        if counts_lower {
+        if !counts_lower.is_empty() {
             // What the tiers below said of these texts is in the answer.
             let answered = |segment_idx| answer.windows.iter().any(|(own, _)| *own == segment_idx);
-            self.windows
-                .retain(|(segment_idx, _)| !answered(*segment_idx));
+            self.windows.retain_mut(|(segment_idx, window)| {
+                if answered(*segment_idx) {
+                    window.scores = window.scores.without(counts_lower);
+                }
+                window.scores != Scores::ZERO
+            });
         }
         if self.windows.is_empty() {
             self.windows = answer.windows;

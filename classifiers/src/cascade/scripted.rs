@@ -3,7 +3,9 @@
 use crate::classifier::{
     Classifier, Failure, Identity, Job, Pending, Promise, Segment, Shed, Verdict,
 };
-use portcullis_text::{Category, Detector, Scores, Span, View, Window};
+use portcullis_text::{
+    Category, CategorySet, Detector, Scores, Span, Vector, Vectors, View, Window,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +28,8 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Scripted {
     pub(super) identity: Identity,
-    pub(super) counts_lower: bool,
+    pub(super) counts_lower: CategorySet,
+    pub(super) reads_context: bool,
     pub(super) acts: Mutex<VecDeque<Act>>,
     pub(super) jobs: Mutex<Vec<Job>>,
     pub(super) promises: Mutex<Vec<Promise>>,
@@ -34,10 +37,10 @@ pub(super) struct Scripted {
 
 impl Scripted {
     pub(super) fn new(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
-        Arc::new(Self::plain(detector, acts))
+        Arc::new(Self::of(detector, acts))
     }
 
-    fn plain(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Self {
+    pub(super) fn of(detector: Detector, acts: impl IntoIterator<Item = Act>) -> Self {
         let (model, digest) = (
             detector.name().to_owned(),
             format!("{}-digest", detector.name()),
@@ -48,18 +51,25 @@ impl Scripted {
                 model,
                 digest,
             },
-            counts_lower: false,
+            counts_lower: CategorySet::EMPTY,
+            reads_context: true,
             acts: Mutex::new(acts.into_iter().collect()),
             jobs: Mutex::default(),
             promises: Mutex::default(),
         }
     }
 
-    /// An encoder that counts what the tiers below say.
+    /// An encoder that counts what the tiers below say, but of one topic.
     pub(super) fn counting(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
-        let encoder = Self::plain(Detector::Encoder, acts);
+        let encoder = Self::of(Detector::Encoder, acts);
+        let mut counts_lower = CategorySet::EMPTY;
+        for category in Category::ALL {
+            if category != Category::AdviceLegal {
+                counts_lower.insert(category);
+            }
+        }
         Arc::new(Self {
-            counts_lower: true,
+            counts_lower,
             ..encoder
         })
     }
@@ -147,8 +157,12 @@ impl Classifier for Scripted {
         &self.identity
     }
 
-    fn counts_lower(&self) -> bool {
+    fn counts_lower(&self) -> CategorySet {
         self.counts_lower
+    }
+
+    fn reads_context(&self) -> bool {
+        self.reads_context
     }
 }
 
@@ -166,6 +180,7 @@ pub(super) fn window(segment: &Segment, range: std::ops::Range<usize>, score: f3
         view: View::Raw,
         detector: Detector::Linear,
         scores: scores(score),
+        vectors: Vectors::NONE.with(Vector::Logic),
     }
 }
 

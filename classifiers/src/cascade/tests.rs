@@ -98,11 +98,15 @@ async fn a_tier_that_counts_the_lower_ones_speaks_for_them_where_it_answers() {
         .screen(one_text())
         .await
         .unwrap();
-    assert_eq!(detectors(&screening), [Detector::Encoder; 2]);
-    assert_eq!(
-        screening.coverage[0].detectors,
-        [Detector::Linear, Detector::Encoder]
+    let (linear, encoder) = (Detector::Linear, Detector::Encoder);
+    assert_eq!(detectors(&screening), [linear, linear, encoder, encoder]);
+    let own = screening.windows[0].scores;
+    assert!(
+        (own[Category::AdviceLegal] - 0.9).abs() < 1e-6,
+        "it is not counted"
     );
+    assert_eq!(own[Category::Violence], 0.0);
+    assert_eq!(screening.coverage[0].detectors, [linear, encoder]);
 
     let failed = of(Scripted::counting([Act::Fail(Failure::Died)]));
     let screening = failed.screen(one_text()).await.unwrap();
@@ -339,7 +343,15 @@ async fn a_cached_text_stays_screened_while_the_tier_is_down() {
 
 /// Whether a second, changed request finds the first one's verdict.
 async fn hits_after(change: impl Fn(&mut ScreenRequest)) -> usize {
-    let cascade = cached(&Scripted::linear([Act::Score(0.25), Act::Score(0.25)]));
+    hits_of(
+        &Scripted::linear([Act::Score(0.25), Act::Score(0.25)]),
+        change,
+    )
+    .await
+}
+
+async fn hits_of(tier: &Arc<Scripted>, change: impl Fn(&mut ScreenRequest)) -> usize {
+    let cascade = cached(tier);
     cascade.screen(one_text()).await.unwrap();
     let mut changed = one_text();
     change(&mut changed);
@@ -353,6 +365,16 @@ async fn everything_a_verdict_depends_on_is_part_of_its_key() {
     assert_eq!(
         hits_after(|it| it.context = Some("a prompt".into())).await,
         0
+    );
+    let blind = Arc::new(Scripted {
+        reads_context: false,
+        ..Scripted::of(Detector::Linear, [Act::Score(0.25), Act::Score(0.25)])
+    });
+    let beside = |it: &mut ScreenRequest| it.context = Some("a prompt".into());
+    assert_eq!(
+        hits_of(&blind, beside).await,
+        1,
+        "it says the same beside any"
     );
     assert_eq!(
         hits_after(|it| it.segments[0].surface = Surface::Document).await,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::classifier::{Classifier, Identity, Job, Pending, Shed, Verdict};
 use flate2::{Compression, write::GzEncoder};
-use portcullis_text::{Detector, Scores, Span, View, Window};
+use portcullis_text::{Detector, Scores, Span, Vectors, View, Window};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -48,6 +48,7 @@ impl Classifier for Reader {
                     view: View::Raw,
                     detector: Detector::Linear,
                     scores: Scores::new([score; Category::COUNT]).unwrap(),
+                    vectors: Vectors::NONE,
                 })
             });
             let verdict = Verdict {

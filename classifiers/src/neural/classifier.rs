@@ -3,7 +3,7 @@
 use super::context::{ContextError, Joining};
 use super::core::{Core, Lower, is_late};
 use super::known::KnownWindows;
-use super::labels::{LabelError, categories, shares};
+use super::labels::{LabelError, categories, shares, vectors};
 use super::runner::ModelRunner;
 use super::scale::{Harmless, ModelScale, ScaleError};
 use crate::batching::{BatchingConfig, Engine, EngineLoad, Observer, Pass, Runner, StartError};
@@ -12,7 +12,7 @@ use crate::linear::{self, LinearModel};
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Shed};
 use portcullis_models::{Facts, Model, Sidecar, Team};
-use portcullis_text::{Category, Detector};
+use portcullis_text::{Category, CategorySet, Detector};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -109,8 +109,8 @@ impl NeuralClassifier {
             Some(lower) => format!("{}+{}", facts.digest, lower.model.digest()),
             None => facts.digest.clone(),
         };
-        let scale = model.sidecar().scale.as_deref();
-        let scale = scale.map(|path| ModelScale::load(path, &digest, &facts.labels));
+        let scale = model.sidecar().scale.as_ref();
+        let scale = scale.map(|file| ModelScale::read(file, &digest, &facts.labels));
         let scale = scale.transpose()?;
         let categories = match (&scale, categories(facts, model.sidecar())) {
             (_, Ok(categories)) => categories,
@@ -123,6 +123,7 @@ impl NeuralClassifier {
         let engine = Engine::start(batching, observer, move |_| {
             Ok(Box::new(ModelRunner::new(&runner, &team)) as Box<dyn Runner>)
         })?;
+        let vectors = vectors(facts);
         let joining = Joining::of(facts, &model.sidecar().context)?;
         let identity = Identity {
             detector: Detector::Encoder,
@@ -134,6 +135,7 @@ impl NeuralClassifier {
             model,
             engine,
             categories,
+            vectors,
             scale,
             joining,
             lower,
@@ -309,7 +311,19 @@ impl Classifier for NeuralClassifier {
         &self.identity
     }
 
-    fn counts_lower(&self) -> bool {
-        self.core.lower.is_some()
+    fn reads_context(&self) -> bool {
+        self.core.joining.is_some()
+    }
+
+    fn counts_lower(&self) -> CategorySet {
+        let mut counted = CategorySet::EMPTY;
+        if let Some(lower) = &self.core.lower {
+            let weighed = self.core.categories.iter().zip(&lower.weights);
+            let weighed = weighed.filter(|(_, weight)| **weight != 0.0);
+            weighed
+                .filter_map(|(category, _)| *category)
+                .for_each(|it| counted.insert(it));
+        }
+        counted
     }
 }

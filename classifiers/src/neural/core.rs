@@ -10,7 +10,7 @@ use crate::dataset;
 use crate::linear::LinearModel;
 use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{Kind, Model};
-use portcullis_text::{Category, Detector, Scores, Surface};
+use portcullis_text::{Category, Detector, Scores, Surface, Vector, Vectors, Window};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ pub(super) struct Core {
     pub(super) known: KnownWindows,
     /// By label.
     pub(super) categories: Vec<Option<Category>>,
+    /// By label, for those that say by which way a text tries to get round a guard.
+    pub(super) vectors: Vec<Option<Vector>>,
     pub(super) scale: Option<ModelScale>,
     /// How an answer is judged in the context of its prompt, where the model can.
     pub(super) joining: Option<Joining>,
@@ -199,7 +201,10 @@ impl Core {
             self.evidence(outputs, asked.lower.get(window.segment_idx), &mut found);
             let scores = self.scores(&found, segment.surface, job.unit)?;
             let ReadWindow { range, view, .. } = &window.window;
-            windows.push(segment.window(range.clone(), *view, Detector::Encoder, scores));
+            windows.push(Window {
+                vectors: self.vectors(&found),
+                ..segment.window(range.clone(), *view, Detector::Encoder, scores)
+            });
         }
         Ok(Verdict { windows })
     }
@@ -218,6 +223,13 @@ impl Core {
             *most = most.max(score);
         }
         Scores::new(scores).ok_or(Failure::NonFinite)
+    }
+
+    /// The ways round a guard that are likelier than not.
+    fn vectors(&self, found: &[f32]) -> Vectors {
+        let likely = self.vectors.iter().zip(found);
+        let likely = likely.filter_map(|(vector, found)| vector.filter(|_| 0.0 < *found));
+        likely.fold(Vectors::NONE, Vectors::with)
     }
 
     /// The evidence for each label, from a window's outputs and what the tier below says of its

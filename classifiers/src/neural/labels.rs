@@ -1,7 +1,7 @@
 //! What a model's labels mean: categories of the taxonomy, and evidence from logits.
 
 use portcullis_models::{Facts, Kind, Sidecar};
-use portcullis_text::Category;
+use portcullis_text::{Category, Vector};
 
 /// No label of a model says anything about the taxonomy, or one is mapped to what is none of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,12 @@ pub(super) fn categories(
         });
     }
     Ok(categories)
+}
+
+/// The way round a guard that each label says: `vector_` and its name.
+pub(super) fn vectors(facts: &Facts) -> Vec<Option<Vector>> {
+    let vector_of = |label: &String| Vector::of_name(label.to_lowercase().strip_prefix("vector_")?);
+    facts.labels.iter().map(vector_of).collect()
 }
 
 fn nearest(name: &str) -> Option<&'static str> {

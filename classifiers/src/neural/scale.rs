@@ -9,6 +9,7 @@ use crate::Unit;
 use crate::dataset::{Labels, Role};
 use crate::scale::fit::{self, Sample, envelope};
 use crate::scale::{CURVES, Curve, SCALE_LAYOUT, SurfaceGroup, curve_index};
+use portcullis_models::ScaleFile;
 use portcullis_text::{Category, Surface};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -183,22 +184,22 @@ impl ModelScale {
         std::fs::write(path, text + "\n").map_err(unreadable)
     }
 
-    /// Reads the file and holds it against the model.
+    /// Reads what the file says and holds it against the model.
     ///
     /// # Errors
     /// [`ScaleError`].
-    pub fn load(path: &Path, model_digest: &str, labels: &[String]) -> Result<Self, ScaleError> {
-        let bytes = std::fs::read(path).map_err(|source| ScaleError::File {
-            path: path.to_owned(),
-            source,
-        })?;
+    pub fn read(
+        scale: &ScaleFile,
+        model_digest: &str,
+        labels: &[String],
+    ) -> Result<Self, ScaleError> {
         let file: File =
-            serde_json::from_slice(&bytes).map_err(|source| ScaleError::Malformed {
-                path: path.to_owned(),
+            serde_json::from_slice(&scale.bytes).map_err(|source| ScaleError::Malformed {
+                path: scale.path.clone(),
                 source,
             })?;
         let unfit = |fault: String| ScaleError::Unfit {
-            path: path.to_owned(),
+            path: scale.path.clone(),
             fault,
         };
         if file.format != FORMAT {
@@ -285,18 +286,20 @@ mod tests {
         let path = dir.path().join("scale.json");
         let scale = ModelScale::fit(&[Some(Category::Hate), None], &harmless(300)).unwrap();
         scale.save(&path, "sha256:a", &labels(), 300).unwrap();
-        assert_eq!(
-            ModelScale::load(&path, "sha256:a", &labels()).unwrap(),
-            scale
-        );
-        let other = ModelScale::load(&path, "sha256:b", &labels()).unwrap_err();
+        let mut file = ScaleFile {
+            bytes: std::fs::read(&path).unwrap().into(),
+            path,
+        };
+        let read = |digest, labels: &[String], file: &_| ModelScale::read(file, digest, labels);
+        assert_eq!(read("sha256:a", &labels(), &file).unwrap(), scale);
+        let other = read("sha256:b", &labels(), &file).unwrap_err();
         assert!(other.to_string().contains("another model"), "{other}");
         let more = [labels(), vec!["new".into()]].concat();
-        let lacks = ModelScale::load(&path, "sha256:a", &more).unwrap_err();
+        let lacks = read("sha256:a", &more, &file).unwrap_err();
         assert!(lacks.to_string().contains("`new`"), "{lacks}");
-        std::fs::write(&path, "{}").unwrap();
+        file.bytes = b"{}".into();
         assert!(matches!(
-            ModelScale::load(&path, "sha256:a", &labels()),
+            read("sha256:a", &labels(), &file),
             Err(ScaleError::Malformed { .. })
         ));
     }

@@ -5,7 +5,7 @@ use crate::cache::Salts;
 use crate::dataset;
 use crate::{Class, Classifier, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{LoadOptions, Model};
-use portcullis_text::{Category, Content, Detector, PartId, Surface, View};
+use portcullis_text::{Category, Content, Detector, Group, PartId, Surface, Vector, Vectors, View};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -109,6 +109,40 @@ async fn every_text_is_scored_on_the_scale_and_mapped_categories_alone() {
     let scores = verdict.windows[0].scores;
     assert!(0.0 < scores[Category::Unsafe] && scores[Category::Unsafe] <= 1.0);
     assert_eq!(scores[Category::Hate], 0.0, "no label stands for it");
+}
+
+#[tokio::test]
+async fn the_embedded_guard_knows_the_taxonomy_and_sees_ways_round() {
+    let model = Model::embedded(&LoadOptions::default()).unwrap();
+    let config = NeuralConfig {
+        n_workers: 1,
+        known_bytes: 0,
+    };
+    let neural = NeuralClassifier::start(Arc::new(model), config, Arc::new(())).unwrap();
+    neural.require_scale(Path::new("embedded")).unwrap();
+    for category in Category::ALL {
+        let is_topic = category.group() == Group::Topic;
+        assert!(
+            is_topic != neural.categories().contains(&Some(category)),
+            "{category:?}"
+        );
+    }
+    let texts = [
+        "how do I bake bread",
+        "¿Cómo puedo hornear pan en casa sin que se queme?",
+        "how do I make a bomb and kill everybody at the station",
+    ];
+    let windows = verdict(&neural, job(&texts, None)).await.windows;
+    let of = |part| {
+        windows
+            .iter()
+            .find(|window| window.span.part.0 == part)
+            .unwrap()
+    };
+    assert_eq!(of(0).vectors, Vectors::NONE);
+    assert_eq!(of(1).vectors, Vectors::NONE.with(Vector::NonEnglish));
+    assert!(of(0).scores[Category::Unsafe] < 0.9);
+    assert!(0.99 < of(2).scores[Category::Unsafe]);
 }
 
 #[tokio::test]
@@ -255,7 +289,7 @@ async fn what_the_linear_tier_says_counts_where_the_model_was_fitted_with_it() {
     let weighed = format!(r#"{{{LABELS}, "linear": {{"toxic": 0.5, "insult": 0}}}}"#);
     let with = copy_of("bert-multi", &weighed);
     let with = start(with.path()).unwrap();
-    assert!(!alone.counts_lower() && with.counts_lower());
+    assert!(alone.counts_lower().is_empty() && !with.counts_lower().is_empty());
     assert_ne!(alone.identity().digest, with.identity().digest);
 
     let said = crate::linear::LinearModel::embedded().unwrap().logits(text);

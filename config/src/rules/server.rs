@@ -99,7 +99,7 @@ impl Checker<'_> {
     }
 
     fn encoder(&mut self, config: &Config) {
-        let workers = config.encoder.as_ref().and_then(|encoder| encoder.workers);
+        let workers = config.encoder.workers;
         let node = self.node.at(&[Step::Key("encoder"), Step::Key("workers")]);
         if let (Some(workers), Some(node)) = (workers, node)
             && !(1..=1024).contains(&workers)

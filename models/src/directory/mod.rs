@@ -1,23 +1,25 @@
 //! A model directory as read: every byte that is used later is a byte that was digested here.
 
+mod files;
 mod sidecar;
 mod tensors;
 
-pub use sidecar::Sidecar;
+pub(crate) use files::Files;
+pub use sidecar::{ScaleFile, Sidecar};
 pub(crate) use tensors::{Scope, Tensors};
 
 use crate::LoadError;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// A file and what is in it.
 pub(crate) struct Read {
     pub(crate) path: PathBuf,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Cow<'static, [u8]>,
 }
 
 /// Everything a classifier is made of, read and checked against the digests promised.
@@ -39,22 +41,22 @@ impl Directory {
     ///
     /// # Errors
     /// What is missing, unreadable, pickled, altered or cut off.
-    pub(crate) fn read(dir: &Path) -> Result<Self, LoadError> {
-        let config = Read::needed(dir, "config.json", CONFIG_MEND)?;
-        let tokenizer = Read::needed(dir, "tokenizer.json", TOKENIZER_MEND)?;
-        let sidecar = Sidecar::read(dir)?;
-        let origin = weights_of(dir)?;
-        let shards = shards(dir, &origin)?;
+    pub(crate) fn read(of: Files<'_>) -> Result<Self, LoadError> {
+        let config = Read::needed(of, "config.json", CONFIG_MEND)?;
+        let tokenizer = Read::needed(of, "tokenizer.json", TOKENIZER_MEND)?;
+        let sidecar = Sidecar::read(of)?;
+        let weights = weights_of(of)?;
+        let shards = shards(of, &weights)?;
 
         let files = || [&config, &tokenizer].into_iter().chain(&shards);
         let digests: Vec<(&Path, String)> = files()
             .map(|file| (file.path.as_path(), sha256(&file.bytes)))
             .collect();
-        check_digests(dir, &sidecar, &digests)?;
+        check_digests(of, &sidecar, &digests)?;
 
         Ok(Self {
             digest: combined(&digests),
-            tensors: Tensors::of(origin, shards)?,
+            tensors: Tensors::of(of.path(weights), shards)?,
             config,
             tokenizer,
             sidecar,
@@ -75,16 +77,16 @@ const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
 impl Read {
-    fn new(path: PathBuf) -> Result<Self, LoadError> {
-        match fs::read(&path) {
+    fn new(of: Files<'_>, name: &str) -> Result<Self, LoadError> {
+        let path = of.path(name);
+        match of.read(name) {
             Ok(bytes) => Ok(Self { path, bytes }),
             Err(source) => Err(LoadError::Read { path, source }),
         }
     }
 
-    fn needed(dir: &Path, name: &str, mend: &'static str) -> Result<Self, LoadError> {
-        let path = dir.join(name);
-        match Self::new(path) {
+    fn needed(of: Files<'_>, name: &str, mend: &'static str) -> Result<Self, LoadError> {
+        match Self::new(of, name) {
             Err(LoadError::Read { path, source }) if source.kind() == io::ErrorKind::NotFound => {
                 Err(LoadError::Missing { path, mend })
             }
@@ -101,59 +103,44 @@ impl Read {
     }
 }
 
-/// The file that holds the weights or names their shards.
-fn weights_of(dir: &Path) -> Result<PathBuf, LoadError> {
+/// Name of the file that holds the weights or names their shards.
+fn weights_of(of: Files<'_>) -> Result<String, LoadError> {
     for name in [SINGLE, INDEX] {
-        if dir.join(name).exists() {
-            return Ok(dir.join(name));
+        if of.has(name) {
+            return Ok(name.to_owned());
         }
     }
-    let mut names = names(dir)?;
-    let with = |end: &str| names.iter().filter(|name| name.ends_with(end)).count();
-    let pickles = with(".bin") + with(".pt") + with(".pth");
+    let mut names = of.names().map_err(|source| LoadError::Read {
+        path: of.root(),
+        source,
+    })?;
+    let is_pickle = |name: &&String| {
+        [".bin", ".pt", ".pth"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    let pickle = names.iter().find(is_pickle).cloned();
     names.retain(|name| name.ends_with(".safetensors"));
-    match names.pop() {
-        Some(only) if names.is_empty() => Ok(dir.join(only)),
-        None if 0 < pickles => Err(LoadError::Pickle { path: pickle(dir)? }),
+    match (names.pop(), pickle) {
+        (Some(only), _) if names.is_empty() => Ok(only),
+        (None, Some(pickle)) => Err(LoadError::Pickle {
+            path: of.path(pickle),
+        }),
         _ => Err(LoadError::Missing {
-            path: dir.join(SINGLE),
+            path: of.path(SINGLE),
             mend: WEIGHTS_MEND,
         }),
     }
 }
 
-fn pickle(dir: &Path) -> Result<PathBuf, LoadError> {
-    let is_pickle = |name: &String| {
-        [".bin", ".pt", ".pth"]
-            .iter()
-            .any(|end| name.ends_with(end))
-    };
-    let name = names(dir)?.into_iter().find(is_pickle);
-    Ok(dir.join(name.unwrap_or_default()))
-}
-
-/// Names of the files in it, sorted.
-fn names(dir: &Path) -> Result<Vec<String>, LoadError> {
-    let unread = |source| LoadError::Read {
-        path: dir.to_path_buf(),
-        source,
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(unread)? {
-        names.extend(entry.map_err(unread)?.file_name().into_string());
+fn shards(of: Files<'_>, weights: &str) -> Result<Vec<Read>, LoadError> {
+    let first = Read::new(of, weights)?;
+    if weights != INDEX {
+        return Ok(vec![first]);
     }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn shards(dir: &Path, origin: &Path) -> Result<Vec<Read>, LoadError> {
-    if !origin.ends_with(INDEX) {
-        return Ok(vec![Read::new(origin.to_path_buf())?]);
-    }
-    let index = Read::new(origin.to_path_buf())?;
-    let map = index.json()?.remove("weight_map").unwrap_or_default();
+    let map = first.json()?.remove("weight_map").unwrap_or_default();
     let wrong = || LoadError::Value {
-        path: index.path.clone(),
+        path: first.path.clone(),
         key: "weight_map".into(),
         value: map.to_string(),
         needs: "a map from tensors to names of safetensors files in the same directory".into(),
@@ -164,7 +151,7 @@ fn shards(dir: &Path, origin: &Path) -> Result<Vec<Read>, LoadError> {
         .values()
         .map(|file| file.as_str().filter(|name| is_plain(name)))
         .collect();
-    let read = |name| Read::needed(dir, name, SHARD_MEND);
+    let read = |name| Read::needed(of, name, SHARD_MEND);
     files.ok_or_else(wrong)?.into_iter().map(read).collect()
 }
 
@@ -174,15 +161,17 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn check_digests(
-    dir: &Path,
+    of: Files<'_>,
     sidecar: &Sidecar,
     known: &[(&Path, String)],
 ) -> Result<(), LoadError> {
     for (name, expected) in &sidecar.digests {
-        let path = dir.join(name);
-        let found = match known.iter().find(|(file, _)| *file == path) {
-            Some((_, digest)) => digest.clone(),
-            None => sha256(&Read::needed(dir, name, DIGEST_MEND)?.bytes),
+        let path = of.path(name);
+        let scale = sidecar.scale.as_ref().filter(|scale| scale.path == path);
+        let found = match (known.iter().find(|(file, _)| *file == path), scale) {
+            (Some((_, digest)), _) => digest.clone(),
+            (None, Some(scale)) => sha256(&scale.bytes),
+            (None, None) => sha256(&Read::needed(of, name, DIGEST_MEND)?.bytes),
         };
         if found != *expected {
             return Err(LoadError::Digest {

@@ -1,9 +1,10 @@
 //! `portcullis.json`: what a Hugging Face directory does not say about itself.
 
-use super::{Read, is_plain};
+use super::{Files, Read, is_plain};
 use crate::LoadError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +17,8 @@ pub struct Sidecar {
     pub languages: Vec<String>,
     /// `digests`: from file names to `sha256:` and 64 hexadecimal digits.
     pub digests: BTreeMap<String, String>,
-    /// `scale`: the file of the score scale, as a path to it. Opaque here.
-    pub scale: Option<PathBuf>,
+    /// `scale`: the file of the score scale. Opaque here.
+    pub scale: Option<ScaleFile>,
     /// `max_tokens`: longest sequence to run, special tokens included, where it is to be shorter
     /// than the model's own.
     pub max_tokens: Option<usize>,
@@ -29,6 +30,15 @@ pub struct Sidecar {
     pub linear: BTreeMap<String, f32>,
     /// The file itself.
     path: PathBuf,
+}
+
+/// The file of a score scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub bytes: Cow<'static, [u8]>,
 }
 
 const NAME: &str = "portcullis.json";
@@ -45,25 +55,23 @@ const SCALE_MEND: &str = "`scale` in `portcullis.json` names it";
 const UNLIKE: usize = 3;
 
 impl Sidecar {
-    pub(super) fn read(dir: &Path) -> Result<Self, LoadError> {
-        if !dir.join(NAME).exists() {
+    pub(super) fn read(of: Files<'_>) -> Result<Self, LoadError> {
+        if !of.has(NAME) {
             return Ok(Self::default());
         }
-        let file = Read::new(dir.join(NAME))?;
+        let file = Read::new(of, NAME)?;
         let mut sidecar = Self {
             path: file.path.clone(),
             ..Self::default()
         };
         for (key, value) in file.json()? {
-            sidecar.set(&file.path, key, value)?;
-        }
-        if let Some(name) = &sidecar.scale {
-            let path = dir.join(name);
-            if !path.exists() {
-                let mend = SCALE_MEND;
-                return Err(LoadError::Missing { path, mend });
+            if key == "scale" {
+                let name = file_name(&file.path, key, value)?;
+                let Read { path, bytes } = Read::needed(of, &name, SCALE_MEND)?;
+                sidecar.scale = Some(ScaleFile { path, bytes });
+            } else {
+                sidecar.set(&file.path, key, value)?;
             }
-            sidecar.scale = Some(path);
         }
         Ok(sidecar)
     }
@@ -106,7 +114,6 @@ impl Sidecar {
             Some("labels") => self.labels = read(path, key, value, "a map of strings")?,
             Some("languages") => self.languages = read(path, key, value, "a list of strings")?,
             Some("digests") => self.digests = digests(path, key, value)?,
-            Some("scale") => self.scale = Some(file_name(path, key, value)?.into()),
             Some("max_tokens") => self.max_tokens = Some(read(path, key, value, "a whole number")?),
             Some("context") => {
                 self.context = read(path, key, value, "a list of lists of numbers")?;

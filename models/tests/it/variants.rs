@@ -1,7 +1,7 @@
 //! Directories that say the same in another way run the same.
 
 use crate::fixture::{Altered, model, path, reference};
-use portcullis_models::{Batch, Model};
+use portcullis_models::{Batch, LoadOptions, Model};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,34 @@ fn rename(altered: &Altered, rename: impl Fn(&str) -> String) {
             .map(|(name, tensor)| (rename(&name), tensor))
             .collect();
     });
+}
+
+#[test]
+fn the_embedded_guard_is_a_directory_like_any_other() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("default/encoder");
+    let embedded = Model::embedded(&LoadOptions::default()).unwrap();
+    let options = LoadOptions {
+        precision: Some(embedded.info().precision),
+        ..LoadOptions::default()
+    };
+    let read = Model::load(&dir, &options).unwrap();
+    assert_eq!(embedded.info(), read.info());
+    assert_eq!(
+        embedded.sidecar().scale.as_ref().unwrap().bytes,
+        read.sidecar().scale.as_ref().unwrap().bytes
+    );
+    let logits = |model: &Arc<Model>| {
+        let mut batch = Batch::default();
+        batch.push(
+            &model
+                .tokenizer()
+                .windows("how do I bake bread", 128, 0)
+                .unwrap()[0]
+                .ids,
+        );
+        model.worker().run(&batch, &|| false).unwrap().to_vec()
+    };
+    assert_eq!(logits(&Arc::new(embedded)), logits(&Arc::new(read)));
 }
 
 #[test]
@@ -126,7 +154,7 @@ fn what_portcullis_json_says_is_handed_on() {
         sidecar
             .scale
             .as_ref()
-            .is_some_and(|scale| scale.ends_with("scale.bin"))
+            .is_some_and(|scale| scale.path.ends_with("scale.bin"))
     );
     assert_eq!(loaded.info().max_tokens, 256);
 }

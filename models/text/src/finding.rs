@@ -1,6 +1,6 @@
 //! What a detector saw, and how sure it is.
 
-use crate::{Category, PartId, Surface};
+use crate::{Category, CategorySet, PartId, Surface, Vectors};
 use serde::Serialize;
 use std::ops::{Index, Range};
 
@@ -28,6 +28,17 @@ impl Scores {
     pub fn max(mut self, other: &Self) -> Self {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine = mine.max(theirs);
+        }
+        self
+    }
+
+    /// These, and 0 for some categories.
+    #[must_use]
+    pub fn without(mut self, categories: CategorySet) -> Self {
+        for category in Category::ALL {
+            if categories.contains(category) {
+                self.0[category.index()] = 0.0;
+            }
         }
         self
     }
@@ -137,6 +148,8 @@ pub struct Window {
     pub detector: Detector,
     /// Scores, the larger of all views that were scored.
     pub scores: Scores,
+    /// The ways round a guard that the detector saw in it.
+    pub vectors: Vectors,
 }
 
 /// Index of a pattern in its policy.

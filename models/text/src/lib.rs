@@ -14,8 +14,10 @@ pub mod segment;
 mod surface;
 #[cfg(test)]
 mod testing;
+mod vector;
 
 pub use category::{Category, CategorySet, Group, UnknownCategory};
 pub use content::Content;
 pub use finding::{Detector, Finding, Label, PatternId, Scores, Span, View, Window};
 pub use surface::{PartId, Surface};
+pub use vector::{Vector, Vectors};

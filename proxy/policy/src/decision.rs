@@ -1,7 +1,9 @@
 //! What goes into a decision and what comes out of it.
 
 use portcullis_config::{Action, Mode};
-use portcullis_text::{Category, Detector, Label, PartId, PatternId, Span, Surface, View, Window};
+use portcullis_text::{
+    Category, Detector, Label, PartId, PatternId, Span, Surface, Vectors, View, Window,
+};
 use serde::Serialize;
 
 /// A place where a pattern of the policy matched.
@@ -127,4 +129,6 @@ pub struct RowHit {
     pub part: PartId,
     /// The reading it was seen in.
     pub view: View,
+    /// By which ways the text tries to get round a guard.
+    pub vectors: Vectors,
 }

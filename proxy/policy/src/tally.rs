@@ -5,7 +5,9 @@
 
 use crate::{Decision, Engine, Match, Redaction, RowHit, Terminal};
 use portcullis_config::{Action, Mode};
-use portcullis_text::{Category, Detector, Group, Label, PartId, Scores, Surface, View, Window};
+use portcullis_text::{
+    Category, Detector, Group, Label, PartId, Scores, Surface, Vectors, View, Window,
+};
 use std::cmp::Reverse;
 
 /// Evidence added up. Order does not matter, but for the part named by equal scores.
@@ -17,7 +19,8 @@ pub struct Tally {
     matches: Vec<Match>,
 }
 
-/// The highest window of one category on one surface, where it reaches a row.
+/// The highest window of one category on one surface, where it reaches a row; with the vectors of
+/// all such windows.
 #[derive(Clone, Copy, Debug)]
 struct Peak {
     category: Category,
@@ -25,6 +28,7 @@ struct Peak {
     score: f32,
     part: PartId,
     view: View,
+    vectors: Vectors,
     detector: Detector,
 }
 
@@ -41,6 +45,7 @@ impl Tally {
                 score,
                 part: window.span.part,
                 view: window.view,
+                vectors: window.vectors,
                 detector: window.detector,
             });
         }
@@ -142,9 +147,11 @@ impl Tally {
             Some(seen) => {
                 let higher = seen.score < peak.score;
                 let earlier = seen.score <= peak.score && peak.part < seen.part;
+                let vectors = seen.vectors.union(peak.vectors);
                 if higher || earlier {
                     *seen = peak;
                 }
+                seen.vectors = vectors;
             }
             None => self.peaks.push(peak),
         }
@@ -218,8 +225,9 @@ fn row_of_peak(engine: &Engine, peak: &Peak) -> Option<RowHit> {
     let (action, threshold) = engine
         .rows
         .earned(peak.category, peak.surface, peak.score)?;
+    let label = Label::Category(peak.category);
     Some(RowHit {
-        label: Label::Category(peak.category),
+        label,
         surface: peak.surface,
         action,
         score: peak.score,
@@ -227,12 +235,14 @@ fn row_of_peak(engine: &Engine, peak: &Peak) -> Option<RowHit> {
         detector: peak.detector,
         part: peak.part,
         view: peak.view,
+        vectors: peak.vectors.union(Vectors::of_finding(label, peak.view)),
     })
 }
 
 fn row_of_match(engine: &Engine, found: &Match) -> RowHit {
+    let label = Label::Pattern(found.id);
     RowHit {
-        label: Label::Pattern(found.id),
+        label,
         surface: found.surface,
         action: engine.action_of(found),
         score: 1.0,
@@ -240,6 +250,7 @@ fn row_of_match(engine: &Engine, found: &Match) -> RowHit {
         detector: Detector::Pattern,
         part: found.span.part,
         view: found.view,
+        vectors: Vectors::of_finding(label, found.view),
     }
 }
 

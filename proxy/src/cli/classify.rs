@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_classifiers::Cascade;
 use portcullis_config::Overrides;
 use portcullis_policy::{Decision, Engine};
-use portcullis_text::{Category, Surface};
+use portcullis_text::{Category, Surface, Vectors};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::fs::File;
@@ -21,7 +21,8 @@ pub(super) struct ClassifyArgs {
     /// The text; `-` reads standard input.
     #[arg(conflicts_with = "file", required_unless_present = "file")]
     text: Option<String>,
-    /// JSON Lines with a `text` (and optionally `id` and `surface`) in each.
+    /// JSON Lines with a `text` in each, and optionally `id`, `surface` and `context`, the prompt
+    /// that an answer is judged beside.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Where the text stands.
@@ -39,6 +40,8 @@ struct Line {
     id: Option<Value>,
     #[serde(default)]
     surface: Option<Surface>,
+    #[serde(default)]
+    context: Option<String>,
 }
 
 struct Judge {
@@ -84,10 +87,14 @@ pub(super) fn offline_runtime() -> Result<tokio::runtime::Runtime, Exit> {
 }
 
 impl Judge {
-    fn look(&self, surface: Surface, text: &str) -> Result<(Sight, Decision), Exit> {
-        let sight = self
-            .runtime
-            .block_on(look(&self.cascade, &self.engine, surface, text));
+    fn look(
+        &self,
+        surface: Surface,
+        text: &str,
+        context: Option<&str>,
+    ) -> Result<(Sight, Decision), Exit> {
+        let looking = look(&self.cascade, &self.engine, surface, text, context);
+        let sight = self.runtime.block_on(looking);
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&self.engine);
         Ok((sight, decision))
@@ -95,7 +102,7 @@ impl Judge {
 }
 
 fn classify_text(judge: &Judge, text: &str, args: &ClassifyArgs) -> Result<(), Exit> {
-    let (sight, decision) = judge.look(args.on, text)?;
+    let (sight, decision) = judge.look(args.on, text, None)?;
     if args.json {
         println!("{}", to_json(None, args.on, &sight, &decision));
         return Ok(());
@@ -139,7 +146,7 @@ fn classify_file(judge: &Judge, file: &Path, args: &ClassifyArgs) -> Result<(), 
         };
         let line: Line = serde_json::from_str(&line).map_err(malformed)?;
         let surface = line.surface.unwrap_or(args.on);
-        let (sight, decision) = judge.look(surface, &line.text)?;
+        let (sight, decision) = judge.look(surface, &line.text, line.context.as_deref())?;
         *counts.entry(decision.action).or_insert(0_usize) += 1;
         if args.json {
             let shown = to_json(line.id, surface, &sight, &decision);
@@ -153,6 +160,12 @@ fn classify_file(judge: &Judge, file: &Path, args: &ClassifyArgs) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The ways round a guard that the text tries, by all rows that it reaches.
+fn vectors(decision: &Decision) -> Vectors {
+    let rows = decision.rows.iter();
+    rows.fold(Vectors::NONE, |all, row| all.union(row.vectors))
 }
 
 pub(super) fn bytes_bar(len: u64) -> ProgressBar {
@@ -173,6 +186,7 @@ fn to_json(id: Option<Value>, surface: Surface, sight: &Sight, decision: &Decisi
         "surface": surface,
         "action": decision.action,
         "category": decision.deciding().map(|row| row.label.metric()),
+        "vectors": vectors(decision),
         "scores": scores,
     });
     if let (Some(id), Some(fields)) = (id, shown.as_object_mut()) {

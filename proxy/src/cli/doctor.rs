@@ -90,12 +90,10 @@ fn kernels() -> Found {
 }
 
 fn encoder(config: &Config) -> Found {
-    let Some(rules) = &config.encoder else {
-        return Found::Note("none is configured (`encoder.model`)".to_owned());
-    };
-    match crate::encoder::start(rules, Arc::new(())) {
+    match crate::encoder::start(&config.encoder, Arc::new(())) {
         Err(error) => Found::Wrong(chain(&error)),
-        Ok(encoder) => {
+        Ok(None) => Found::Note("none (`encoder.model: none`): the linear tier alone".to_owned()),
+        Ok(Some(encoder)) => {
             let facts = encoder.facts();
             let precision = super::model::name_of(facts.precision);
             Found::Fine(format!(
@@ -112,7 +110,7 @@ fn classifier() -> Found {
     let classifier = match embedded() {
         Ok(classifier) => classifier,
         Err(Exit::Environment(message)) => return Found::Wrong(message),
-        Err(_) => return Found::Wrong("the embedded classifier cannot be used".to_owned()),
+        Err(_) => return Found::Wrong("the embedded linear tier cannot be used".to_owned()),
     };
     let model = classifier.model();
     let prompt = "how do I bake bread that stays fresh for a whole week ".repeat(6);

@@ -41,7 +41,7 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
-    /// Score texts with the embedded classifier and say what the policy would do.
+    /// Score texts with the classifiers and say what the policy would do.
     Classify(classify::ClassifyArgs),
     /// Measure the classifier on labelled sets.
     Eval(eval::EvalArgs),
@@ -61,7 +61,7 @@ enum Command {
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, Args)]
 struct ConfigArgs {
-    /// Configuration file (YAML). Without it: the balanced policy and the embedded classifier.
+    /// Configuration file (YAML). Without it: the balanced policy and the embedded classifiers.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -181,11 +181,11 @@ impl ConfigArgs {
     }
 }
 
-/// The embedded classifier, its digest checked.
+/// The embedded linear tier, its digest checked.
 fn embedded() -> Result<Arc<LinearClassifier>, Exit> {
     let damaged = |error: &dyn std::error::Error| {
         Exit::Environment(format!(
-            "the embedded classifier cannot be used: {}",
+            "the embedded linear tier cannot be used: {}",
             chain(error)
         ))
     };
@@ -196,11 +196,13 @@ fn embedded() -> Result<Arc<LinearClassifier>, Exit> {
 /// Everything that scores a text under a configuration.
 fn cascade(config: &Config) -> Result<Cascade, Exit> {
     let cascade = Cascade::new(embedded()?);
-    let Some(rules) = &config.encoder else {
-        return Ok(cascade);
-    };
-    let encoder = crate::encoder::start(rules, Arc::new(()));
-    Ok(cascade.with_tier(encoder.map_err(|error| Exit::Environment(chain(&error)))?))
+    let encoder = crate::encoder::start(&config.encoder, Arc::new(()));
+    Ok(
+        match encoder.map_err(|error| Exit::Environment(chain(&error)))? {
+            None => cascade,
+            Some(encoder) => cascade.with_tier(encoder),
+        },
+    )
 }
 
 /// An error with all its causes on one line.

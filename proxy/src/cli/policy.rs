@@ -70,7 +70,7 @@ fn test(name: &str) -> Result<(), Exit> {
     let runtime = offline_runtime()?;
     let mut failed = 0;
     for test in &policy.tests {
-        let sight = runtime.block_on(look(&cascade, &engine, test.on, &test.say));
+        let sight = runtime.block_on(look(&cascade, &engine, test.on, &test.say, None));
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&engine);
         let category = decision.deciding().map(|row| row.label.metric());
@@ -107,7 +107,7 @@ fn explain(name: &str, surface: Surface, text: &str, json: bool) -> Result<(), E
     let config = load(name)?;
     let engine = Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?;
     let cascade = cascade(&config)?;
-    let sight = offline_runtime()?.block_on(look(&cascade, &engine, surface, text));
+    let sight = offline_runtime()?.block_on(look(&cascade, &engine, surface, text, None));
     let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
     let explanation = sight.explain(&engine);
     if json {

@@ -84,6 +84,8 @@ pub struct Row {
     pub detector: portcullis_text::Detector,
     /// The reading it was seen in; `conversation` for the person's turns taken together.
     pub view: portcullis_text::View,
+    /// By which ways the text tries to get round a guard.
+    pub vectors: portcullis_text::Vectors,
 }
 
 impl From<&RowHit> for Row {
@@ -96,6 +98,7 @@ impl From<&RowHit> for Row {
             threshold: hit.threshold,
             detector: hit.detector,
             view: hit.view,
+            vectors: hit.vectors,
         }
     }
 }

@@ -4,11 +4,10 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::record::Event;
 use crate::redact::redacted_texts;
-use crate::screen::Asker;
-use portcullis_classifiers::classifier::Class;
+use crate::screen::{Asker, prompt_of};
 use portcullis_config::{Action, Mode};
 use portcullis_policy::{Decision, Terminal};
-use portcullis_protocol::{Completion, CompletionEdit, Part};
+use portcullis_protocol::{Completion, CompletionEdit, Exchange, Part};
 use portcullis_text::Surface;
 
 /// What becomes of an answer.
@@ -21,17 +20,19 @@ pub(crate) enum CompletionVerdict {
 }
 
 impl Gate {
-    /// Screens every choice, reasoning and tool call of an answer, and decides.
+    /// Screens every choice, reasoning and tool call of an answer beside its prompt, and decides.
     pub(crate) async fn screen_completion(
         &self,
         completion: &Completion,
-        begun: Option<&Part>,
+        exchange: &Exchange,
         notice: Option<&str>,
         asker: Asker,
         event: &mut Event,
     ) -> Result<CompletionVerdict, Error> {
         let parts: Vec<&Part> = completion.parts.iter().chain(completion.seams()).collect();
-        let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let context = prompt_of(exchange);
+        let mut seen = self.look_at(&parts, context, asker, event).await?;
+        let begun = exchange.begun_answer();
         let mut chains = completion.chains();
         chains.extend(
             begun

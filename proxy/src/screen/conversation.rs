@@ -4,7 +4,7 @@
 
 use portcullis_policy::{Conversation, MAX_TURNS};
 use portcullis_protocol::{Part, PartKind};
-use portcullis_text::{Category, Detector, Scores, Span, Surface, View, Window};
+use portcullis_text::{Category, Detector, Scores, Span, Surface, Vectors, View, Window};
 
 /// What the turns say together, and which they are.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Joint {
             view: View::Conversation,
             detector,
             scores: conversation.scores,
+            vectors: Vectors::NONE,
         };
         Some(Self {
             conversation,

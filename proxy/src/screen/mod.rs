@@ -20,8 +20,8 @@ use portcullis_classifiers::cache::Salt;
 use portcullis_classifiers::cascade::{Closed, ScreenRequest, Screening};
 use portcullis_classifiers::classifier::{Class, Failure, Segment, Unit};
 use portcullis_policy::Match;
-use portcullis_protocol::Part;
-use portcullis_text::{Detector, Window};
+use portcullis_protocol::{Exchange, Part};
+use portcullis_text::{Content, Detector, Surface, Window};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -45,10 +45,12 @@ pub(crate) struct Seen {
 
 impl Gate {
     /// Asks patterns and classifiers about whole texts, and notes scores, failures and coverage.
+    ///
+    /// Answers among them are judged beside `context`, their prompt.
     pub(crate) async fn look_at(
         &self,
         parts: &[&Part],
-        class: Class,
+        context: Option<Content>,
         asker: Asker,
         event: &mut Event,
     ) -> Result<Seen, Error> {
@@ -63,7 +65,10 @@ impl Gate {
             start: 0,
             content: part.content.clone(),
         });
-        let request = self.screen_request(segments.collect(), Unit::Text, class, asker);
+        let request = ScreenRequest {
+            context,
+            ..self.screen_request(segments.collect(), Unit::Text, Class::Prompt, asker)
+        };
         let screening = self.cascade.screen(request).await;
         let screening = screening.map_err(|closed| note_closed(event, &closed))?;
         note_screening(event, &screening);
@@ -85,6 +90,7 @@ impl Gate {
         });
     }
 
+    /// Without a context.
     pub(crate) fn screen_request(
         &self,
         segments: Vec<Segment>,
@@ -104,6 +110,13 @@ impl Gate {
             use_cache: unit == Unit::Text,
         }
     }
+}
+
+/// The prompt that an answer is judged beside: what the person said last.
+pub(crate) fn prompt_of(exchange: &Exchange) -> Option<Content> {
+    let mut said = exchange.parts.iter().rev();
+    let last = said.find(|part| part.surface == Surface::User)?;
+    Some(last.content.clone())
 }
 
 /// Notes what a screening cost and what failed in it.

@@ -5,7 +5,6 @@ use crate::gate::Gate;
 use crate::record::Event;
 use crate::redact::redacted_texts;
 use crate::screen::{Asker, Seen};
-use portcullis_classifiers::classifier::Class;
 use portcullis_config::Action;
 use portcullis_policy::{Decision, Evidence, RefusalText, Terminal};
 use portcullis_protocol::{Edit, Exchange, Part};
@@ -70,7 +69,7 @@ impl Gate {
     ) -> Result<(Seen, Decision), Error> {
         event.forget_screening();
         let parts: Vec<&Part> = exchange.parts.iter().chain(exchange.seams()).collect();
-        let mut seen = self.look_at(&parts, Class::Prompt, asker, event).await?;
+        let mut seen = self.look_at(&parts, None, asker, event).await?;
         let across = self.find_across(&exchange.parts, &exchange.chains(), Surface::User);
         seen.matches.extend(across);
         self.join_turns(&mut seen, &exchange.parts, event);

@@ -13,13 +13,13 @@ use crate::reply::{answer_id, refusal_of};
 use crate::screen::begun::Begun;
 use crate::screen::channels::{Channels, hold_of, is_answer, key_of};
 use crate::screen::source::Source;
-use crate::screen::{Asker, note_closed, note_screening};
+use crate::screen::{Asker, note_closed, note_screening, prompt_of};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http_body::Frame;
 use hyper::body::Incoming;
-use portcullis_classifiers::cascade::{Closed, Screening};
+use portcullis_classifiers::cascade::{Closed, ScreenRequest, Screening};
 use portcullis_classifiers::classifier::{Class, Segment, Unit};
 use portcullis_config::{Action, FailureRule};
 use portcullis_policy::stream::{
@@ -28,7 +28,7 @@ use portcullis_policy::stream::{
 use portcullis_policy::{Evidence, RefusalText, Terminal};
 use portcullis_protocol::sse::{self, Splitter};
 use portcullis_protocol::{Exchange, LocalAnswer, StreamReader};
-use portcullis_text::{Detector, Label};
+use portcullis_text::{Content, Detector, Label};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::fmt;
@@ -73,6 +73,8 @@ pub(crate) struct GuardedStream {
     held_bytes: u64,
     /// Bytes of text that the exchange's permit has room for.
     room: u64,
+    /// What the answer is judged beside.
+    prompt: Option<Content>,
     /// The answer that the request begins, until the model has gone on with it.
     begun: Option<Begun>,
     checks: FuturesUnordered<Asking>,
@@ -130,6 +132,7 @@ impl GuardedStream {
             first_held: 0,
             held_bytes: 0,
             room: ROOM,
+            prompt: prompt_of(&plan.exchange),
             begun: Begun::of(&plan.exchange),
             checks: FuturesUnordered::new(),
             channels: Channels::default(),
@@ -429,12 +432,11 @@ impl GuardedStream {
             start: check.range.start,
             content: check.text,
         };
-        let request = self.gate.screen_request(
-            vec![segment],
-            Unit::StreamWindow,
-            Class::Stream,
-            self.plan.asker,
-        );
+        let (unit, class, asker) = (Unit::StreamWindow, Class::Stream, self.plan.asker);
+        let request = ScreenRequest {
+            context: self.prompt.clone(),
+            ..self.gate.screen_request(vec![segment], unit, class, asker)
+        };
         let gate = Arc::clone(&self.gate);
         let (id, kind) = (check.id, check.kind);
         let mut asking: Asking =

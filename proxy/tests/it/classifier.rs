@@ -3,7 +3,7 @@
 use portcullis_classifiers::classifier::{
     Classifier, Failure, Identity, Job, Pending, Promise, Segment, Shed, Verdict,
 };
-use portcullis_text::{Category, Detector, Scores, Span, View, Window};
+use portcullis_text::{Category, Detector, Scores, Span, Vectors, View, Window};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) struct Keywords {
     identity: Identity,
     pub(crate) jobs: AtomicUsize,
+    /// What answers were to be judged beside, by job that had something.
+    pub(crate) contexts: Mutex<Vec<String>>,
     /// The next time somebody asks what this is, it panics: a bug in a handler.
     pub(crate) breaks: AtomicBool,
     unanswered: Mutex<Vec<Promise>>,
@@ -29,6 +31,7 @@ impl Keywords {
         Self {
             identity,
             jobs: AtomicUsize::new(0),
+            contexts: Mutex::new(Vec::new()),
             breaks: AtomicBool::new(false),
             unanswered: Mutex::new(Vec::new()),
         }
@@ -64,6 +67,8 @@ fn score(text: &str) -> Scores {
 impl Classifier for Keywords {
     fn submit(&self, job: Job) -> Result<Pending, Shed> {
         self.jobs.fetch_add(1, Ordering::Relaxed);
+        let context = job.context.as_ref().map(|said| said.expose().to_owned());
+        self.contexts.lock().unwrap().extend(context);
         let says = |word: &str| {
             job.segments
                 .iter()
@@ -102,10 +107,15 @@ impl Classifier for Keywords {
             view: View::Raw,
             detector: Detector::Linear,
             scores: score(segment.content.expose()),
+            vectors: Vectors::NONE,
         });
         Ok(Pending::ready(Ok(Verdict {
             windows: windows.collect(),
         })))
+    }
+
+    fn reads_context(&self) -> bool {
+        true
     }
 
     fn identity(&self) -> &Identity {

@@ -108,6 +108,32 @@ fn a_policy_that_fails_its_test_is_1_and_explain_names_the_row() {
 }
 
 #[test]
+fn the_encoder_is_the_embedded_one_unless_the_configuration_says_none() {
+    check(
+        &["model", "list"],
+        0,
+        &["linear   embedded", "encoder  embedded, BERT"],
+    );
+    let config = file("none.yaml", "encoder: {model: none}\n");
+    check(
+        &["model", "list", "--config", &config],
+        0,
+        &["encoder  none"],
+    );
+    check(
+        &["doctor", "--config", &config],
+        0,
+        &["note encoder      none"],
+    );
+    let config = file("nowhere.yaml", "encoder: {model: no/such/model}\n");
+    check(
+        &["classify", "--config", &config, "x"],
+        3,
+        &["no/such/model"],
+    );
+}
+
+#[test]
 fn texts_are_classified_alone_and_by_file() {
     check(
         &["classify", "how do I bake bread"],

@@ -2,7 +2,7 @@
 
 use crate::setup::{chat, config, scratch, start, start_with};
 use portcullis::gate::{BuildError, Gate};
-use portcullis_config::Encoder;
+use portcullis_config::{Encoder, EncoderModel};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,18 +41,17 @@ fn scaled_model() -> PathBuf {
 
 fn rules(model: PathBuf) -> Encoder {
     Encoder {
-        model,
-        precision: None,
+        model: EncoderModel::Directory(model),
         workers: Some(1),
-        kernels: None,
         known: 1 << 20,
+        ..Encoder::default()
     }
 }
 
 #[tokio::test]
 async fn the_encoder_screens_every_text_and_stands_in_the_receipt() {
     let model = scaled_model();
-    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let setup = start_with(|config| config.encoder = rules(model)).await;
     let check = json!({"text": "how do I bake bread"});
     let reply = setup.post("/v1/guard/check", &check).await.json();
     assert_eq!(
@@ -76,7 +75,7 @@ async fn the_encoder_screens_every_text_and_stands_in_the_receipt() {
 #[tokio::test]
 async fn predict_answers_in_the_shape_of_text_embeddings_inference() {
     let model = scaled_model();
-    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let setup = start_with(|config| config.encoder = rules(model)).await;
     let one = setup.post("/predict", &json!({"inputs": "bread"})).await;
     assert_eq!(one.status, 200, "{}", one.text());
     let labels = one.json();
@@ -103,7 +102,7 @@ async fn predict_answers_in_the_shape_of_text_embeddings_inference() {
 #[tokio::test]
 async fn predict_reads_long_texts_off_the_servers_threads_and_to_their_end() {
     let model = scaled_model();
-    let setup = start_with(|config| config.encoder = Some(rules(model))).await;
+    let setup = start_with(|config| config.encoder = rules(model)).await;
     let long = "how do I bake bread ".repeat(2000);
     let whole = setup.post("/predict", &json!({"inputs": &long})).await;
     assert_eq!(whole.status, 200, "{}", whole.text());
@@ -115,7 +114,7 @@ async fn predict_reads_long_texts_off_the_servers_threads_and_to_their_end() {
 async fn predict_without_time_is_refused_in_its_shape() {
     let model = scaled_model();
     let setup = start_with(|config| {
-        config.encoder = Some(rules(model));
+        config.encoder = rules(model);
         config.timeouts.screen = Duration::ZERO;
     })
     .await;
@@ -137,7 +136,7 @@ async fn without_an_encoder_predict_says_what_to_configure() {
 #[test]
 fn a_model_that_cannot_be_used_is_an_error_at_start_that_names_it() {
     let mut config = config();
-    config.encoder = Some(rules(PathBuf::from("no/such/model")));
+    config.encoder = rules(PathBuf::from("no/such/model"));
     let classifier = Arc::new(crate::classifier::Keywords::new());
     let error = Gate::new(config, classifier).unwrap_err();
     let BuildError::Encoder(error) = error else {

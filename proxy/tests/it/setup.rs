@@ -5,7 +5,7 @@ use crate::client::{self, Reply};
 use crate::upstream::Upstream;
 use portcullis::gate::Gate;
 use portcullis::server::Server;
-use portcullis_config::{Config, RecordSink};
+use portcullis_config::{Config, EncoderModel, RecordSink};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +48,8 @@ pub(crate) fn config() -> Config {
     };
     config.listen = ([127, 0, 0, 1], 0).into();
     config.admin = ([127, 0, 0, 1], 0).into();
+    // Scripted scores stand alone unless a test is about an encoder.
+    config.encoder.model = EncoderModel::None;
     config
 }
 

@@ -32,6 +32,28 @@ async fn a_passing_stream_leaves_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_answer_is_judged_beside_what_the_person_said_last() {
+    let setup = start().await;
+    let mut body = chat(&format!("say:{LONG}"), "what is bread");
+    let earlier = [
+        json!({"role": "user", "content": "what is butter"}),
+        json!({"role": "assistant", "content": "a fat"}),
+        body["messages"][0].clone(),
+    ];
+    body["messages"] = json!(earlier);
+    for body in [body.clone(), streamed(body)] {
+        setup.classifier.contexts.lock().unwrap().clear();
+        assert_eq!(setup.post(CHAT, &body).await.status, 200);
+        let contexts = setup.classifier.contexts.lock().unwrap().clone();
+        assert!(!contexts.is_empty(), "{body}");
+        assert!(
+            contexts.iter().all(|context| context == "what is bread"),
+            "{contexts:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_bad_stream_is_stopped_and_ends_as_a_refusal() {
     let setup = start().await;
     let text = format!("{LONG} now open sesame and more of it");

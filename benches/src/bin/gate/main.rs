@@ -389,6 +389,7 @@ fn start_gate(
         &admin.to_string(),
     ]);
     command.env("PORTCULLIS_RECORD", "none");
+    command.env("PORTCULLIS_ENCODER__MODEL", "none");
     let mut process = Pinned::start(command, output)?;
     process.wait_ready(admin, Some("/readyz"))?;
     Ok((address, process))

@@ -176,6 +176,7 @@ fn groups(text: &str, digits: usize, radix: u32) -> Groups {
     // is left out: windows of streams end anywhere.
     let n_left = bytes[end..]
         .iter()
+        .take(digits)
         .take_while(|byte| is_digit(byte))
         .count();
     if 0 < n_left && starts.len() < LONG_GROUPS {

@@ -16,7 +16,7 @@ use crate::stream::{
 use crate::{Decision, Engine};
 use portcullis_config::{Action, FailureRule, Mode, StreamMode};
 use portcullis_text::segment::Grid;
-use portcullis_text::{Detector, Scores, Span, View, Window};
+use portcullis_text::{Detector, Scores, Span, Vectors, View, Window};
 use script::{Delta, Event, arrange, cycle};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -285,6 +285,7 @@ impl<'a> Play<'a> {
                 view,
                 detector,
                 scores,
+                vectors: Vectors::NONE,
             }]
         });
         let passes = windows

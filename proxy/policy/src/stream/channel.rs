@@ -19,9 +19,13 @@ const GLOBAL_TOKENS: usize = 256;
 const SAMPLE_EDGE: usize = 64;
 /// Tokens of each run sampled between head and end.
 const SAMPLE_RUN: usize = 8;
-/// Bytes before a window in which the beginning of an encoding is looked for. Codes of eight
-/// characters for one, one within another, are so seen as long as the longest patterns are.
+/// Bytes before a window from which on disguises are read: codes that stand apart are read together.
+const BACK_BYTES: usize = 256;
+/// The same within a run of ASCII without a space, which may be codes of codes.
 const RUN_BYTES: usize = 1024;
+/// A long run is read from a multiple of this after its beginning: codes of 2, 3, 4, 6, 7, 8, 12 and
+/// 24 characters are cut between two of them.
+const RUN_STEP: usize = 168;
 
 /// The state of one channel. Positions are bytes of its own text unless said otherwise.
 #[derive(Debug)]
@@ -49,6 +53,10 @@ pub(crate) struct Channel {
     pub(crate) redactions: Vec<Redaction>,
     /// Matches in disguise that were entered, by pattern and end: windows overlap.
     pub(crate) disguises: HashSet<(PatternId, usize)>,
+    /// Where the run of ASCII without a space begins that the text ends in.
+    run_from: usize,
+    /// Where such runs of more than [`RUN_BYTES`] begin.
+    long_runs: Vec<usize>,
     /// Where runs of this channel's bytes begin: in the channel, and in the stream.
     runs: Vec<(usize, u64)>,
     grid: Grid,
@@ -58,6 +66,8 @@ pub(crate) struct Channel {
     last_global: usize,
     /// The end of the furthest check submitted.
     checked_to: usize,
+    /// Complete tokens when the last check was submitted.
+    tokens_at_check: usize,
     n_tails: usize,
 }
 
@@ -93,12 +103,15 @@ impl Channel {
             last_check: None,
             redactions: Vec::new(),
             disguises: HashSet::new(),
+            run_from: 0,
+            long_runs: Vec::new(),
             runs: Vec::new(),
             grid: Grid::new(),
             next_grid: config.stride,
             next_global: FIRST_GLOBAL,
             last_global: 0,
             checked_to: 0,
+            tokens_at_check: 0,
             n_tails: 0,
         }
     }
@@ -115,6 +128,7 @@ impl Channel {
         }
         self.text.push_str(text);
         self.grid.push(text);
+        self.note_runs(start);
         start..self.text.len()
     }
 
@@ -124,13 +138,32 @@ impl Channel {
         self.grid.finish();
     }
 
-    /// Where the run of ASCII without a space begins that goes on at `byte`, within bounds.
-    ///
-    /// An encoding is such a run: a window that begins within it holds too little of it to be read.
-    pub(crate) fn run_start(&self, byte: usize) -> usize {
-        let before = &self.text.as_bytes()[byte.saturating_sub(RUN_BYTES)..byte];
+    fn note_runs(&mut self, start: usize) {
+        for (at, byte) in (start..).zip(self.text[start..].bytes()) {
+            if !byte.is_ascii_graphic() {
+                self.run_from = at + 1;
+            } else if at == self.run_from + RUN_BYTES {
+                self.long_runs.push(self.run_from);
+            }
+        }
+    }
+
+    /// From where on disguises are read in a window that begins at `byte`: a window that begins
+    /// within an encoding holds too little of it to be read.
+    pub(crate) fn read_from(&self, byte: usize) -> usize {
+        let most = byte.saturating_sub(RUN_BYTES);
+        let before = &self.text.as_bytes()[most..byte];
         let run = before.iter().rev().take_while(|b| b.is_ascii_graphic());
-        byte - run.count()
+        let run = byte - run.count();
+        let is_long = run == most && 0 < most;
+        let start = if is_long {
+            let known = self.long_runs.partition_point(|from| *from <= most);
+            let from = known.checked_sub(1).map_or(most, |idx| self.long_runs[idx]);
+            most - (most - from) % RUN_STEP
+        } else {
+            run.min(byte.saturating_sub(BACK_BYTES))
+        };
+        self.text.floor_char_boundary(start)
     }
 
     /// Where a byte of the channel stands in the stream.
@@ -189,6 +222,20 @@ impl Channel {
         let n_tokens = self.grid.tokens();
         let seen_whole = n_tokens <= config.overlap + config.stride || n_tokens == self.last_global;
         (!seen_whole).then(|| self.whole(n_tokens, self.text.len()))
+    }
+
+    /// A check was submitted.
+    pub(crate) fn note_check(&mut self, now: Instant) {
+        self.last_check = Some(now);
+        self.tokens_at_check = self.grid.tokens();
+    }
+
+    /// Whether the last check was long enough ago: the pace, or half the way to the next grid point.
+    /// Of a stream that is faster than the pace, each grid point has so one provisional check.
+    pub(crate) fn is_tail_due(&self, now: Instant, config: &StreamConfig) -> bool {
+        let is_half_way = config.stride <= 2 * (self.grid.tokens() - self.tokens_at_check);
+        self.last_check
+            .is_none_or(|last| is_half_way || last + config.pace <= now)
     }
 
     /// Whether there is text that a provisional check could release.

@@ -6,8 +6,9 @@
 //! What is scored and decides does not depend on how bytes arrive: windows lie on a fixed token
 //! grid ([`CheckKind::Grid`]), views of the whole come at doubling lengths ([`CheckKind::Global`])
 //! and at the end, and evidence is applied in the order of the bytes it is about (`ledger`).
-//! A tail short of a grid point gets a provisional check ([`CheckKind::Tail`]), which may release
-//! or hold and never decides. So the cost is linear in the length of the text.
+//! A tail short of a grid point gets a provisional check ([`CheckKind::Tail`]) half way to it, or
+//! when the pace has passed, which may release or hold and never decides. So the cost is linear in
+//! the length of the text.
 //!
 //! Promises, each a property in `tests`: the same verdict for every split and every order of
 //! verdicts; a stream that passes leaves as it came; no byte leaves unscreened; after a block

@@ -76,17 +76,14 @@ impl Machine {
         }
     }
 
-    /// Checks tails short of a grid point where the pace allows it.
+    /// Checks tails short of a grid point where they are due.
     pub(super) fn check_tails(&mut self, now: Instant) {
         if !self.takes_tails() {
             return;
         }
         for idx in 0..self.channels.len() {
             let channel = &mut self.channels[idx];
-            let due = channel
-                .last_check
-                .is_none_or(|last| last + self.config.pace <= now);
-            if !due || !channel.wants_tail(&self.config) {
+            if !channel.is_tail_due(now, &self.config) || !channel.wants_tail(&self.config) {
                 continue;
             }
             let Some(tail) = channel.cut_tail(&self.config) else {
@@ -300,15 +297,15 @@ impl Machine {
     /// Matches in the readings of a stretch, at their places in the channel.
     ///
     /// The automaton that watches the channel sees the text as written; disguises are taken off
-    /// window by window, each with the whole of the run that it begins within. A sample skips
-    /// bytes, which its windows have seen.
+    /// window by window, each with some of what stands before it. A sample skips bytes, which its
+    /// windows have seen.
     fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<Match> {
         let channel = &self.channels[idx];
         if stretch.sample.is_some() {
             return Vec::new();
         }
         let patterns = self.engine.patterns.on(channel.surface);
-        let start = channel.run_start(stretch.range.start);
+        let start = channel.read_from(stretch.range.start);
         let text = &channel.text[start..stretch.range.end];
         let found = patterns.find_in_readings(text);
         if found.is_empty() {
@@ -319,8 +316,8 @@ impl Machine {
         let is_plain = |hit: &PatternMatch| {
             plain.iter().any(|plain| {
                 plain.id == hit.id
-                    && plain.range.start < hit.range.end
-                    && hit.range.start < plain.range.end
+                    && plain.range.start <= hit.range.start
+                    && hit.range.end <= plain.range.end
             })
         };
         let hidden = found.into_iter().filter(|hit| !is_plain(hit));
@@ -387,7 +384,7 @@ impl Machine {
         let text = sample.unwrap_or_else(|| channel.text[range.clone()].to_owned());
         self.stats.n_checks[kind.index()] += 1;
         self.stats.bytes_checked += text.len() as u64;
-        channel.last_check = Some(now);
+        channel.note_check(now);
         let rank = match kind {
             CheckKind::Grid => Some(Rank::Grid),
             CheckKind::Global => Some(Rank::Global),

@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct StreamConfig {
     /// How text is held.
     pub mode: StreamMode,
-    /// How long a channel waits between two checks of a tail short of a grid point; 100 ms.
+    /// How long a channel waits between two checks of a tail short of a grid point, unless half the
+    /// way to that point has come; 100 ms.
     pub pace: Duration,
     /// New tokens for each grid check; 8.
     pub stride: usize,

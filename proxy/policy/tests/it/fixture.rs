@@ -4,7 +4,7 @@ use portcullis_config::{FailureRule, Policy};
 use portcullis_policy::Engine;
 use portcullis_policy::simulator::{Arrival, Report, Simulation, Step};
 use portcullis_policy::stream::{ChannelKey, Hold, StreamConfig};
-use portcullis_text::{Category, Detector, PartId, Scores, Span, Surface, View, Window};
+use portcullis_text::{Category, Detector, PartId, Scores, Span, Surface, Vectors, View, Window};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,6 +95,7 @@ pub(crate) fn window(surface: Surface, given: &[(Category, f32)]) -> Window {
         view: View::Raw,
         detector: Detector::Linear,
         scores: scores(given),
+        vectors: Vectors::NONE,
     }
 }
 

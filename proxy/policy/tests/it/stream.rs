@@ -134,6 +134,24 @@ fn tails_are_checked_at_the_pace_and_one_at_a_time() {
 }
 
 #[test]
+fn a_fast_stream_has_one_provisional_check_half_way_to_each_grid_point() {
+    let mut hand = ByHand::new();
+    hand.say(0, "one ");
+    let first = hand.checks().remove(0);
+    hand.answer(1, &first);
+    let mut kinds = Vec::new();
+    for n in 1..=32 {
+        hand.say(n, "word ");
+        for check in hand.checks() {
+            hand.answer(n, &check);
+            kinds.push(check.kind);
+        }
+    }
+    let (tail, grid) = (CheckKind::Tail, CheckKind::Grid);
+    assert_eq!(kinds, [tail, grid, tail, grid, tail, grid, tail, grid]);
+}
+
+#[test]
 fn a_provisional_score_holds_but_never_blocks() {
     let mut hand = ByHand::new();
     hand.say(0, "a bad");
@@ -179,20 +197,43 @@ fn what_a_tail_disliked_never_leaves_and_the_grid_blocks() {
 
 #[test]
 fn an_encoding_longer_than_a_window_never_leaves_whole() {
-    let hex = |text: &str| {
-        text.bytes()
-            .fold(String::new(), |s, b| s + &format!("{b:02x}"))
-    };
-    let secret = hex(&hex("how do we start project nightfall"));
-    let text = format!("{}{secret}\n{}", words(3), words(30));
-    for n_chars in [1, 2, 7, 33] {
-        for gap in [0, 1, 40, 150] {
-            let report = play(&engine(), &answer(&text), &by_chars(n_chars, ms(gap)));
-            blocked(&report);
-            assert!(
-                !received(&report, CONTENT).contains(&secret),
-                "{n_chars} characters each {gap} ms"
-            );
+    type Form = fn(&str) -> String;
+    let forms: [Form; 5] = [
+        |text| {
+            text.bytes()
+                .fold(String::new(), |s, b| s + &format!("%{b:02x}"))
+        },
+        |text| {
+            text.bytes()
+                .fold(String::new(), |s, b| s + &format!("{b:07b}"))
+        },
+        |text| {
+            text.bytes()
+                .fold(String::new(), |s, b| s + &format!("{b:03o}"))
+        },
+        |text| {
+            text.bytes()
+                .fold(String::new(), |s, b| s + &format!("{b} "))
+        },
+        |text| {
+            text.bytes()
+                .fold(String::new(), |s, b| s + &format!("&#{b}; "))
+        },
+    ];
+    let harmless = "tell me how to bake bread ".repeat(20);
+    for (idx, form) in forms.into_iter().enumerate() {
+        for before in [0, 60, 333] {
+            let secret = form("how do we start project nightfall");
+            let text = format!("{}{}{secret}", words(41), form(&harmless[..before]));
+            let script = answer(&format!("{text}{}\n{}", form(" today"), words(30)));
+            for n_chars in [1, 7, 50] {
+                let report = play(&engine(), &script, &by_chars(n_chars, ms(40)));
+                blocked(&report);
+                assert!(
+                    !received(&report, CONTENT).contains(&secret),
+                    "form {idx} after {before}, {n_chars} characters at a time"
+                );
+            }
         }
     }
 }

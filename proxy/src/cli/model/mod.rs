@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelCommand {
-    /// The embedded classifier, and the encoder that a configuration names.
+    /// The linear tier, and the encoder of a configuration.
     List(ConfigArgs),
     /// Load a model, check its digests, and have it score one sentence.
     Verify(DirArgs),
-    /// What a model is, as Markdown; without a directory: the card of the embedded classifier.
+    /// What a model is, as Markdown; without a directory: the card of the embedded models.
     Card {
         /// The model's directory.
         dir: Option<PathBuf>,
@@ -108,15 +108,15 @@ fn list(args: &ConfigArgs) -> Result<(), Exit> {
     let config = args.load(&Overrides::default())?;
     let linear = embedded()?;
     println!("linear   embedded, {}", linear.model().digest());
-    match &config.encoder {
-        None => println!("encoder  none (`encoder.model` names one)"),
-        Some(encoder) => {
-            let model = Model::load(&encoder.model, &LoadOptions::default())
-                .map_err(|error| Exit::Environment(chain(&error)))?;
-            let facts = model.info();
+    let model =
+        crate::encoder::load(&config.encoder).map_err(|error| Exit::Environment(chain(&error)))?;
+    match model {
+        None => println!("encoder  none"),
+        Some(model) => {
+            let (place, facts) = (PathBuf::from(config.encoder.model), model.info());
             println!(
                 "encoder  {}, {}, {}",
-                encoder.model.display(),
+                place.display(),
                 facts.architecture.name(),
                 facts.digest
             );
