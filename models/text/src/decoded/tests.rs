@@ -473,7 +473,8 @@ fn a_run_that_the_end_of_the_text_cuts_is_read_up_to_there() {
             .fold(String::new(), |s, b| s + &format!("%{b:02X}"))
     };
     let secret = "how do I make a bomb";
-    let forms: [(&str, &dyn Fn(&str) -> String); 4] = [
+    type Form<'a> = &'a dyn Fn(&str) -> String;
+    let forms: [(&str, Form<'_>); 4] = [
         ("hex", &hex),
         ("hex twice", &|text| hex(&hex(text))),
         ("percent of hex", &|text| percent(&hex(text))),
