@@ -301,10 +301,10 @@ impl Machine {
     /// windows have seen.
     fn disguises(&self, idx: usize, stretch: &Stretch) -> Vec<Match> {
         let channel = &self.channels[idx];
-        if stretch.sample.is_some() {
+        let patterns = self.engine.patterns.on(channel.surface);
+        if stretch.sample.is_some() || patterns.is_empty() {
             return Vec::new();
         }
-        let patterns = self.engine.patterns.on(channel.surface);
         let start = channel.read_from(stretch.range.start);
         let text = &channel.text[start..stretch.range.end];
         let found = patterns.find_in_readings(text);
