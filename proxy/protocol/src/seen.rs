@@ -171,6 +171,17 @@ impl<'d> Seen<'d> {
     /// A field that we do not know: its key, where that is more than a name, and all below.
     pub(crate) fn unknown(&mut self, choice: u32, key: Value<'d>, value: Value<'d>) {
         let channel = Channel::of_field(&key.as_str().unwrap_or_default());
+        self.member(choice, channel, key, value);
+    }
+
+    /// The same, on a channel of its own.
+    pub(crate) fn member(
+        &mut self,
+        choice: u32,
+        channel: Channel,
+        key: Value<'d>,
+        value: Value<'d>,
+    ) {
         self.key(choice, channel, key);
         self.strings(choice, channel, value);
     }

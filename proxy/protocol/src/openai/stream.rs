@@ -188,7 +188,7 @@ fn read_details<'d>(seen: &mut Seen<'d>, choice: u32, value: Value<'d>) {
                     seen.opaque(choice, REASONING_DETAILS, Reason::Opaque, value);
                 }
                 "type" | "id" | "format" | "index" => seen.counts(choice, "detail", value),
-                _ => seen.strings(choice, REASONING_DETAILS, value),
+                _ => seen.member(choice, REASONING_DETAILS, key, value),
             }
         }
         if detail.kind() != Kind::Object {

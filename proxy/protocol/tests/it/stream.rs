@@ -157,6 +157,97 @@ fn no_way_out_of_an_openai_stream_passes_unseen() {
     check(OPENAI, &[second], Some(Channel::Text));
 }
 
+/// Every place of `event` where an object stands.
+fn objects(event: &Value) -> Vec<String> {
+    fn below(value: &Value, at: &str, out: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                out.push(at.to_owned());
+                for (key, value) in members {
+                    below(value, &format!("{at}/{key}"), out);
+                }
+            }
+            Value::Array(items) => {
+                for (place, value) in items.iter().enumerate() {
+                    below(value, &format!("{at}/{place}"), out);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    below(event, "", &mut out);
+    out
+}
+
+/// A key can say as much as a text: in each object of `event` one is put that is no name.
+fn check_keys(dialect: Dialect, event: &Value) {
+    for at in objects(event) {
+        let mut event = event.clone();
+        event.pointer_mut(&at).unwrap()["a bomb"] = json!(1);
+        check(dialect, &[event], None);
+    }
+}
+
+#[test]
+fn keys_of_every_object_of_a_stream_are_read() {
+    let delta = json!({
+        "role": "assistant",
+        "content": [{"type": "text", "text": "a", "x": {}}],
+        "refusal": {}, "reasoning": {}, "reasoning_content": {}, "unknown": [{}],
+        "reasoning_details": [{"type": "reasoning.text", "text": "a", "signature": {}, "x": [{}]}],
+        "tool_calls": [{
+            "index": 0, "id": "t", "x": {},
+            "function": {"name": "f", "arguments": "{}", "x": {}}, "custom": {"input": {}},
+        }],
+        "function_call": {"name": {}, "arguments": {}},
+        "audio": {"id": {}, "data": {}, "transcript": {}, "x": {}},
+        "annotations": [{"url_citation": {"title": "a"}}],
+    });
+    let token = json!({"token": "a", "top_logprobs": [{"token": "a"}], "x": {}});
+    check_keys(
+        OPENAI,
+        &json!({
+            "id": "c", "model": {}, "created": {}, "usage": {"details": {}}, "error": {"inner": {}},
+            "moderation": {}, "x": {},
+            "choices": [{
+                "index": 0, "delta": delta, "finish_reason": {}, "content_filter_results": {"a": {}},
+                "logprobs": {"content": [token], "refusal": [token], "x": {}}, "x": {},
+            }],
+        }),
+    );
+    for content in ["a".into(), json!({"x": {}})] {
+        check_keys(
+            OPENAI,
+            &chunk(&json!({"index": 0, "delta": {"content": content}})),
+        );
+    }
+    let block = json!({"type": "text", "text": "a", "citations": [{"type": "char_location", "x": {}}], "x": {}});
+    let message =
+        json!({"id": "m", "content": [block], "usage": {"x": {}}, "container": {}, "x": {}});
+    for event in [
+        json!({"type": "message_start", "message": message, "x": {}}),
+        start(&json!({"type": "tool_use", "id": "t", "name": "n", "input": {"a": {}}, "x": {}})),
+        start(&json!({"type": "web_search_tool_result", "content": [{"title": "a", "x": {}}]})),
+        start(&json!({"type": "new_block", "x": {}})),
+        block_delta(&json!({"type": "text_delta", "text": "a", "x": {}})),
+        block_delta(&json!({"type": "thinking_delta", "thinking": "a", "x": {}})),
+        block_delta(&json!({"type": "input_json_delta", "partial_json": "1", "x": {}})),
+        block_delta(&json!({"type": "signature_delta", "signature": {}})),
+        block_delta(
+            &json!({"type": "citations_delta", "citation": {"type": "char_location", "x": {}}}),
+        ),
+        json!({"type": "message_delta", "delta": {"stop_details": {}, "x": {}}, "usage": {"x": {}}, "x": {}}),
+        json!({"type": "error", "error": {"type": "x", "message": {}}}),
+        json!({"type": "ping", "x": {}}),
+        json!({"type": "message_stop", "x": {}}),
+        json!({"type": "content_block_stop", "index": 0, "x": {}}),
+        json!({"type": "new_event", "x": {}}),
+    ] {
+        check_keys(ANTHROPIC, &event);
+    }
+}
+
 #[test]
 fn no_way_out_of_an_anthropic_stream_passes_unseen() {
     let text = |text: &str| block_delta(&json!({"type": "text_delta", "text": text}));
