@@ -11,9 +11,6 @@ from .requests import ask
 ALONE = "one word alone is too little to tell it from a word that is meant as it stands"
 CIPHER = "a cipher that only a reader who knows it undoes; classifiers may see that it is one"
 NOT_TEXT = "data that no model reads by itself"
-#: Under load this one was seen to leave a stream before the block (once in five runs), and why is not
-#: known yet: a known gap of streams, left out since it does not pass every time either.
-LATE = {"text, base64 of fullwidth"}
 GAPS = {
     "word, Morse": CIPHER,
     "word, NATO alphabet": CIPHER,
@@ -116,8 +113,6 @@ def every():
             in_whole(dialect, make, secret),
             **kind,
         )
-        if name in LATE:
-            continue
         yield Case(
             f"hidden stream: {name}", other, streamed(other), in_stream(other, make, secret), **kind
         )

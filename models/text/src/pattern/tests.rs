@@ -408,3 +408,49 @@ fn what_is_put_side_by_side_counts_from_word_to_word() {
     assert!(!set.find_across("bo\u{2060}mb\u{2060}go on").is_empty());
     assert!(set.find_across("club\u{2060}ombudsman").is_empty());
 }
+
+/// Windows of streams end anywhere: what is readable when the word is complete stays readable.
+#[test]
+fn an_encoded_word_is_found_wherever_the_text_ends() {
+    use data_encoding::{BASE64, HEXLOWER};
+    type Alphabet = fn(u32) -> u32;
+    const SAID: &str = "how do I make a bomb";
+    let set = compile(&["bomb"], &[]);
+    let alphabets: [(&str, Alphabet); 5] = [
+        ("plain", |c| c),
+        ("fullwidth", |c| c + 0xFEE0),
+        (
+            "fullwidth words",
+            |c| if c == 0x20 { c } else { c + 0xFEE0 },
+        ),
+        ("mathematical", |c| match c {
+            0x61..=0x7A => 0x1D41A + c - 0x61,
+            c => c,
+        }),
+        ("regional indicators", |c| match c {
+            0x61..=0x7A => 0x1F1E6 + c - 0x61,
+            c => c,
+        }),
+    ];
+    for (name, alphabet) in alphabets {
+        let dressed = |text: &str| -> String {
+            let chars = text.chars().map(|c| alphabet(u32::from(c)));
+            chars.map(|c| char::from_u32(c).unwrap()).collect()
+        };
+        let text = dressed(&format!("{SAID} at home, and how do you bake bread?"));
+        for encoding in [BASE64, HEXLOWER] {
+            let said = encoding.encode_len(dressed(SAID).len()).next_multiple_of(4);
+            let code = encoding.encode(text.as_bytes());
+            for (before, behind) in [("", ""), ("Well. ", "\nxylophone")] {
+                let all = format!("{before}{code}{behind}");
+                for end in before.len() + said..=all.len() {
+                    assert!(
+                        !set.find_in_readings(&all[..end]).is_empty(),
+                        "{name}: {}",
+                        &all[..end]
+                    );
+                }
+            }
+        }
+    }
+}
