@@ -29,6 +29,10 @@ MUCH_ALIKE = {
     "anthropic_evals": 0.4, "identity_templates": 0.4, "medquad": 0.4, "chatterbot": 0.5,
     "stormfront": 0.6,
 }
+#: The same for rows that were put together from few phrasings.
+COMPOSED_SHARE = 0.5
+#: The share of short texts that an epoch disguises.
+DISGUISED_SHARE = 0.16
 #: How often the hazards with few positives are shown in an epoch.
 RARE_REPEATS = 3
 #: How often an epoch shows rows of a source: texts that were written whole are few and no two
@@ -144,7 +148,7 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[R
             chosen += [row] * REPEATS[row.source]
         elif row.role == "comment" and row.source not in HATE_SOURCES and not row.source.startswith("authored"):
             comments.append(row)
-        elif MUCH_ALIKE.get(row.source, 1.0) < draw.random():
+        elif share_of(row.source) < draw.random():
             continue
         else:
             chosen.append(row)
@@ -152,6 +156,10 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[R
     chosen = [formed(row, frames, draw) for row in chosen]
     draw.shuffle(chosen)
     return chosen
+
+
+def share_of(source: str) -> float:
+    return MUCH_ALIKE.get(source, COMPOSED_SHARE if source.startswith("authored") else 1.0)
 
 
 def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
@@ -166,7 +174,7 @@ def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
     is_harmless = row.labels.get("unsafe") == 0 and row.labels.get("injection", 0) == 0
     if frames and frames.injections and not is_short and is_harmless and dice < 0.08:
         return frames.planted(row, draw)
-    if is_short and 0.9 < dice:
+    if is_short and 1 - DISGUISED_SHARE < dice:
         text, form = transforms.disguise(row.text, draw)
         labels = dict(row.labels)
         if form in ("suffix_noise", "code_wrap", "split_parts"):
@@ -174,7 +182,7 @@ def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
         vector = transforms.vector_of(form) if text != row.text else None
         used = row.vectors | {f"vector_{vector}": 1} if vector else row.vectors
         return replace(row, text=text, labels=labels, vectors=used)
-    if is_short and dice > 0.895 and row.labels.get("unsafe") == 0:
+    if is_short and 0.995 - DISGUISED_SHARE < dice and row.labels.get("unsafe") == 0:
         return replace(row, text=transforms.encoded(row.text, draw), vectors={"vector_syntactic": 1})
     return row
 
