@@ -137,8 +137,9 @@ class Frames:
         return replace(row, text=text, labels=labels, context=None)
 
 
-def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[Row]:
-    """The rows of one epoch, some of them in another form."""
+def epoch(rows: list[Row], frames: Frames | None, draw: random.Random, others: float = 1.0) -> list[Row]:
+    """The rows of one epoch, some of them in another form; of rows that were not written whole the
+    share `others`."""
     chosen, comments = [], []
     for row in rows:
         is_rare = any(row.labels.get(name) == 1 for name in RARE) and not row.source.startswith("authored")
@@ -153,6 +154,7 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random) -> list[R
         else:
             chosen.append(row)
     chosen += draw.sample(comments, min(OTHER_COMMENTS, len(comments)))
+    chosen = [row for row in chosen if row.source == "authored_whole" or draw.random() < others]
     chosen = [formed(row, frames, draw) for row in chosen]
     draw.shuffle(chosen)
     return chosen

@@ -1,0 +1,53 @@
+"""Writes the authored rows that the linear tier learns from beside the corpus.
+
+    python linear.py --data DIR --authored build/authored.jsonl.gz --out build/linear
+    portcullis train linear --data build/linear --out models/default
+
+`build/linear` gets links to the corpus of `DIR` and the authored rows: all texts that were written
+whole, and a share of those that were put together, which are much alike. The same data and seed give
+the same files.
+"""
+
+import argparse
+import gzip
+import json
+import random
+from pathlib import Path
+
+COMPOSED_SHARE = 0.35
+FIELDS = ["id", "text", "role", "lang", "source", "licence", "labels"]
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    with gzip.GzipFile(path, "wb", mtime=0) as file:
+        for row in rows:
+            kept = {name: row[name] for name in FIELDS if name in row}
+            file.write((json.dumps(kept, ensure_ascii=False) + "\n").encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--authored", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path in sorted(options.data.glob("*.jsonl.gz")):
+        link = options.out / path.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+    draw = random.Random(options.seed)
+    with gzip.open(options.authored, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file if line.strip()]
+    learned = [
+        row for row in rows
+        if row["split"] != "dev" and (row["source"] == "authored_whole" or draw.random() < COMPOSED_SHARE)
+    ]
+    write(options.out / "train-authored.jsonl.gz", learned)
+    write(options.out / "dev-authored.jsonl.gz", [row for row in rows if row["split"] == "dev"])
+    print(f"{len(learned)} authored rows beside the corpus in {options.out}")
+
+
+if __name__ == "__main__":
+    main()
