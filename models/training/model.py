@@ -114,12 +114,13 @@ def enlarged_tokenizer(texts: list[str], n_tokens: int) -> Tokenizer:
 
 def save(
     guard: Guard, tokenizer: Tokenizer, directory: Path, max_tokens: int, linear: float = 0.0,
-    left: tuple[str, ...] | list[str] = (),
+    linear_non_english: float | None = None, left: tuple[str, ...] | list[str] = (),
 ) -> None:
     """A Hugging Face directory with 8-bit weights, as `portcullis` reads it.
 
-    Of the linear tier's evidence the share `linear` is added to each label. Labels in `left` are left
-    to that tier: they are named so that they are no categories.
+    Of the linear tier's evidence the share `linear` is added to each label, in other languages than
+    English the share `linear_non_english`. Labels in `left` are left to that tier: they are named so
+    that they are no categories.
 
     Each matrix `X` is kept as whole numbers of -127 to 127 with one scale per row in `X.scale`;
     vectors stay 32-bit floats.
@@ -153,8 +154,10 @@ def save(
     tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
     context = [[round(weight, 6) for weight in row] for row in guard.by_context.weight.tolist()]
     sidecar = {"max_tokens": max_tokens, "context": context}
-    if linear:
-        sidecar["linear"] = {label: linear for label in LABELS if label not in left}
+    shares = {"linear": linear, "linear_non_english": linear_non_english}
+    for key, share in shares.items():
+        if share is not None and any(shares.values()):
+            sidecar[key] = {label: share for label in LABELS if label not in left}
     write_json(directory / "portcullis.json", sidecar)
 
 

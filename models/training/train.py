@@ -55,6 +55,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--linear", type=float, default=0.0,
                         help="the share of the embedded linear tier's evidence that is added")
+    parser.add_argument("--linear-non-english", type=float,
+                        help="the same in other languages than English; without it as in English")
     parser.add_argument("--left", nargs="*", default=[], choices=LABELS, metavar="LABEL",
                         help="labels that are left to the linear tier")
     options = parser.parse_args()
@@ -265,7 +267,7 @@ def main() -> None:
     cutter = Cutter(tokenizer, options.max_tokens)
     guard.train()
     train(guard, train_rows, cutter, options)
-    save(guard, tokenizer, options.out, options.max_tokens, options.linear, options.left)
+    save(guard, tokenizer, options.out, options.max_tokens, options.linear, options.linear_non_english, options.left)
     logits = outputs_of(guard, cutter, [row.text for row in dev_rows], options.max_tokens - 2, 32)
     report(dev_rows, logits)
     np.savez(options.out / "dev.npz", logits=logits)

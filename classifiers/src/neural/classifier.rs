@@ -1,7 +1,7 @@
 //! An encoder as a [`Classifier`].
 
 use super::context::{ContextError, Joining};
-use super::core::{Core, Lower, is_late};
+use super::core::{Core, Lower, Share, is_late};
 use super::known::KnownWindows;
 use super::labels::{LabelError, categories, shares, vectors};
 use super::runner::ModelRunner;
@@ -12,7 +12,7 @@ use crate::linear::{self, LinearModel};
 use crate::worker::Worker;
 use crate::{Class, Classifier, Deadline, Failure, Identity, Job, Pending, Shed};
 use portcullis_models::{Facts, Model, Sidecar, Team};
-use portcullis_text::{Category, CategorySet, Detector};
+use portcullis_text::{Category, CategorySet, Detector, Vector};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -50,6 +50,12 @@ pub enum NeuralError {
     /// The linear model that it was fitted with is damaged.
     #[error("the embedded linear model cannot be used")]
     Linear(#[from] linear::LoadError),
+    /// It does not say of a text that it is not in English.
+    #[error(
+        "`linear_non_english` in portcullis.json counts where the model says by a label \
+         `vector_non_english` that a text is not in English, and it has no such label; use `linear`"
+    )]
+    NoLanguage,
     /// It has no scale.
     #[error(
         "the model has no score scale, so no threshold could mean anything; fit one with \
@@ -104,9 +110,10 @@ impl NeuralClassifier {
         observer: Arc<dyn Observer>,
     ) -> Result<Self, NeuralError> {
         let facts = model.info();
-        let lower = lower(facts, model.sidecar())?;
+        let vectors = vectors(facts);
+        let lower = lower(facts, model.sidecar(), &vectors)?;
         let digest = match &lower {
-            Some(lower) => format!("{}+{}", facts.digest, lower.model.digest()),
+            Some(lower) => format!("{}+{}", facts.digest, lower.digest()),
             None => facts.digest.clone(),
         };
         let scale = model.sidecar().scale.as_ref();
@@ -123,7 +130,6 @@ impl NeuralClassifier {
         let engine = Engine::start(batching, observer, move |_| {
             Ok(Box::new(ModelRunner::new(&runner, &team)) as Box<dyn Runner>)
         })?;
-        let vectors = vectors(facts);
         let joining = Joining::of(facts, &model.sidecar().context)?;
         let identity = Identity {
             detector: Detector::Encoder,
@@ -243,14 +249,34 @@ impl NeuralClassifier {
 }
 
 /// What the linear tier adds to a model that was fitted with it.
-fn lower(facts: &Facts, sidecar: &Sidecar) -> Result<Option<Lower>, linear::LoadError> {
-    if sidecar.linear.is_empty() {
+fn lower(
+    facts: &Facts,
+    sidecar: &Sidecar,
+    vectors: &[Option<Vector>],
+) -> Result<Option<Lower>, NeuralError> {
+    let Sidecar {
+        linear,
+        linear_non_english: elsewhere,
+        ..
+    } = sidecar;
+    if linear.is_empty() && elsewhere.is_empty() {
         return Ok(None);
     }
-    let weight = |label| sidecar.linear.get(label).copied().unwrap_or_default();
+    let non_english = vectors
+        .iter()
+        .position(|vector| *vector == Some(Vector::NonEnglish));
+    if non_english.is_none() && !elsewhere.is_empty() {
+        return Err(NeuralError::NoLanguage);
+    }
+    let share = |label| {
+        let english = linear.get(label).copied().unwrap_or_default();
+        let other = elsewhere.get(label).copied().unwrap_or(english);
+        Share { english, other }
+    };
     Ok(Some(Lower {
         model: LinearModel::embedded()?,
-        weights: facts.labels.iter().map(weight).collect(),
+        shares: facts.labels.iter().map(share).collect(),
+        non_english,
     }))
 }
 
@@ -318,8 +344,8 @@ impl Classifier for NeuralClassifier {
     fn counts_lower(&self) -> CategorySet {
         let mut counted = CategorySet::EMPTY;
         if let Some(lower) = &self.core.lower {
-            let weighed = self.core.categories.iter().zip(&lower.weights);
-            let weighed = weighed.filter(|(_, weight)| **weight != 0.0);
+            let weighed = self.core.categories.iter().zip(&lower.shares);
+            let weighed = weighed.filter(|(_, share)| 0.0 < share.english.min(share.other));
             weighed
                 .filter_map(|(category, _)| *category)
                 .for_each(|it| counted.insert(it));

@@ -37,7 +37,39 @@ pub(super) struct Core {
 pub(super) struct Lower {
     pub(super) model: Arc<LinearModel>,
     /// By label.
-    pub(super) weights: Vec<f32>,
+    pub(super) shares: Vec<Share>,
+    /// The label by which the model says that a text is not in English.
+    pub(super) non_english: Option<usize>,
+}
+
+impl Lower {
+    /// Of the model and of how much of it counts: a scale was fitted to both.
+    pub(super) fn digest(&self) -> String {
+        let mut shares = blake3::Hasher::new();
+        for share in &self.shares {
+            shares.update(&share.english.to_le_bytes());
+            shares.update(&share.other.to_le_bytes());
+        }
+        format!(
+            "{}/{}",
+            self.model.digest(),
+            &shares.finalize().to_hex()[..8]
+        )
+    }
+}
+
+/// How much of a category's logit counts, by the language of the text.
+#[derive(Clone, Copy)]
+pub(super) struct Share {
+    pub(super) english: f32,
+    pub(super) other: f32,
+}
+
+impl Share {
+    /// For a text that is in another language with this probability.
+    fn at(self, non_english: f32) -> f32 {
+        self.english + non_english * (self.other - self.english)
+    }
 }
 
 /// What was asked of the engine for a job.
@@ -248,9 +280,11 @@ impl Core {
         let (Some(lower), Some(said)) = (&self.lower, said) else {
             return;
         };
-        let weighed = self.categories.iter().zip(&lower.weights);
-        for (found, (category, weight)) in found.iter_mut().zip(weighed) {
-            *found += category.map_or(0.0, |category| weight * said[category.index()]);
+        let label = lower.non_english.map(|label| found[label]);
+        let non_english = label.map_or(0.0, |logit| 1.0 / (1.0 + (-logit).exp()));
+        let weighed = self.categories.iter().zip(&lower.shares);
+        for (found, (category, share)) in found.iter_mut().zip(weighed) {
+            *found += category.map_or(0.0, |it| share.at(non_english) * said[it.index()]);
         }
     }
 

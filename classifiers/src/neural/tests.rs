@@ -311,6 +311,61 @@ async fn what_the_linear_tier_says_counts_where_the_model_was_fitted_with_it() {
     }
 }
 
+/// The fixture's third label serves as the one by which a model tells languages apart.
+#[test]
+fn what_the_linear_tier_says_can_count_otherwise_in_other_languages() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/bert-multi");
+    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
+    let config = config.replace("threat", "vector_non_english");
+    let labels = r#""labels": {"toxic": "unsafe", "insult": "harassment"}"#;
+    let made = |sidecar: &str| {
+        let dir = copy_of("bert-multi", &format!("{{{labels}{sidecar}}}"));
+        std::fs::write(dir.path().join("config.json"), &config).unwrap();
+        start(dir.path()).unwrap()
+    };
+    let shares =
+        r#", "linear": {"toxic": 0.5, "insult": 0.25}, "linear_non_english": {"toxic": 1.5}"#;
+    let (alone, with) = (made(""), made(shares));
+    for text in [
+        "how to launder stolen money",
+        "wie wasche ich gestohlenes Geld",
+    ] {
+        let said = crate::linear::LinearModel::embedded().unwrap().logits(text);
+        let shown = |neural: &NeuralClassifier| neural.harmless(&row(text), soon()).unwrap().text;
+        let (alone, with) = (shown(&alone), shown(&with));
+        let [toxic, insult, language] = ["toxic", "insult", "vector_non_english"]
+            .map(|name| labels_of(&config).iter().position(|it| it == name).unwrap());
+        let foreign = 1.0 / (1.0 + (-alone[language]).exp());
+        for (label, category, share) in [
+            (toxic, Category::Unsafe, 0.5 + foreign),
+            (insult, Category::Harassment, 0.25),
+        ] {
+            let moved = with[label] - alone[label];
+            let expected = share * said[category.index()];
+            assert!((moved - expected).abs() < 1e-3, "{moved}, not {expected}");
+        }
+    }
+    assert!(with.counts_lower().contains(Category::Unsafe));
+    let elsewhere = made(r#", "linear_non_english": {"toxic": 1.5}"#);
+    assert!(
+        elsewhere.counts_lower().is_empty(),
+        "English still needs the tier below"
+    );
+    assert_ne!(with.identity().digest, elsewhere.identity().digest);
+    let blind = format!(r#"{{{LABELS}, "linear_non_english": {{"toxic": 1.5}}}}"#);
+    let dir = copy_of("bert-multi", &blind);
+    let error = start(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("vector_non_english"), "{error}");
+}
+
+/// The labels of a model in their order.
+fn labels_of(config: &str) -> Vec<String> {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap();
+    let names = config["id2label"].as_object().unwrap();
+    let label = |idx: usize| names[&idx.to_string()].as_str().unwrap().to_owned();
+    (0..names.len()).map(label).collect()
+}
+
 /// The fixture's last two labels serve as the digests of a text as an answer and as a prompt.
 #[tokio::test]
 async fn an_answer_is_judged_in_the_context_of_its_prompt_and_a_prompt_is_not() {

@@ -28,6 +28,9 @@ pub struct Sidecar {
     /// `linear`: for labels of the model, how much of what the linear tier says of the same category
     /// is added to the logit. Opaque here.
     pub linear: BTreeMap<String, f32>,
+    /// `linear_non_english`: the same for what the model takes for another language than English.
+    /// Opaque here.
+    pub linear_non_english: BTreeMap<String, f32>,
     /// The file itself.
     path: PathBuf,
 }
@@ -42,7 +45,7 @@ pub struct ScaleFile {
 }
 
 const NAME: &str = "portcullis.json";
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "labels",
     "languages",
     "digests",
@@ -50,6 +53,7 @@ const KEYS: [&str; 7] = [
     "max_tokens",
     "context",
     "linear",
+    "linear_non_english",
 ];
 const SCALE_MEND: &str = "`scale` in `portcullis.json` names it";
 const UNLIKE: usize = 3;
@@ -79,7 +83,9 @@ impl Sidecar {
     /// Holds `labels` against those of the model.
     pub(crate) fn check_labels(&self, labels: &[String]) -> Result<(), LoadError> {
         let named = self.labels.keys().map(|label| ("labels", label));
-        let mut named = named.chain(self.linear.keys().map(|label| ("linear", label)));
+        let named = named.chain(self.linear.keys().map(|label| ("linear", label)));
+        let elsewhere = self.linear_non_english.keys();
+        let mut named = named.chain(elsewhere.map(|label| ("linear_non_english", label)));
         match named.find(|(_, label)| !labels.contains(label)) {
             None => Ok(()),
             Some((key, label)) => Err(LoadError::Value {
@@ -118,7 +124,8 @@ impl Sidecar {
             Some("context") => {
                 self.context = read(path, key, value, "a list of lists of numbers")?;
             }
-            Some("linear") => self.linear = read(path, key, value, "a map of numbers")?,
+            Some("linear") => self.linear = shares(path, key, value)?,
+            Some("linear_non_english") => self.linear_non_english = shares(path, key, value)?,
             _ => {
                 return Err(LoadError::UnknownKey {
                     path: path.to_path_buf(),
@@ -139,6 +146,19 @@ fn read<T: DeserializeOwned>(
 ) -> Result<T, LoadError> {
     let text = value.to_string();
     serde_json::from_value(value).map_err(|_| wrong(path, key, text, needs))
+}
+
+fn shares(path: &Path, key: String, value: Value) -> Result<BTreeMap<String, f32>, LoadError> {
+    const NEEDS: &str = "a map of numbers that are not negative";
+    let text = value.to_string();
+    let shares: BTreeMap<String, f32> = read(path, key.clone(), value, NEEDS)?;
+    if shares
+        .values()
+        .all(|share| share.is_finite() && 0.0 <= *share)
+    {
+        return Ok(shares);
+    }
+    Err(wrong(path, key, text, NEEDS))
 }
 
 fn wrong(path: &Path, key: String, value: String, needs: &str) -> LoadError {

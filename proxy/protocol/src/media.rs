@@ -22,7 +22,10 @@ pub(crate) fn image_url(walk: &mut Walk, value: Value<'_>) -> Result<(), ParseEr
                 false => inline_data(walk, value),
             }
         }
-        Some(_) => walk.gap_by_rule(Reason::File, "inline data that is no image"),
+        Some(_) => {
+            walk.gap_by_rule(Reason::File, "inline data that is no image")?;
+            inline_data(walk, value)
+        }
         None => {
             walk.gap_by_rule(Reason::Image, "an image")?;
             walk.everything(value)

@@ -193,8 +193,14 @@ impl Frame {
         let Place::Literal(literal) = &only.place else {
             return None;
         };
+        // What any other field says can change what the event is.
+        let is_text = matches!(
+            only.channel,
+            Channel::Text | Channel::Reasoning | Channel::Refusal
+        );
         let ordinary = |effect: &Effect| matches!(effect, Effect::Choice(_) | Effect::Text(_));
-        let is_plain = seen.tools.is_empty()
+        let is_plain = is_text
+            && seen.tools.is_empty()
             && seen.unscreened.is_empty()
             && !seen.error
             && !seen.keep_alive

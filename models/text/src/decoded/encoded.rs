@@ -412,6 +412,7 @@ fn readable(bytes: &[u8]) -> Option<String> {
         .all(|byte| byte.is_ascii_hexdigit() || b"%&#;xX\\u".contains(&byte));
     let is_readable = n_chars <= 3 * n_letters && 3 * n_chars <= 4 * n_signs;
     // Bytes that make characters of several bytes by chance are rarer still than letters.
-    let is_wide = n_chars <= 2 * text.chars().filter(|c| !c.is_ascii()).count();
+    let n_wide = text.chars().filter(|c| !c.is_ascii() && is_shown(c));
+    let is_wide = n_chars <= 2 * n_wide.count();
     (4 <= n_chars && is_most && (is_readable || is_encoded || is_wide)).then_some(text)
 }

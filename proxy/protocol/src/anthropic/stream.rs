@@ -3,7 +3,7 @@
 use super::{blocks, reply, response};
 use crate::edit::BLANK_LINE;
 use crate::exchange::PartKind;
-use crate::json::{MAX_DEPTH, Value};
+use crate::json::{Kind, MAX_DEPTH, Value};
 use crate::seen::{Effect, Found, Place, Seen, index_of};
 use crate::stream::{Book, Channel, StreamError};
 use crate::walk::{Rule, Walk};
@@ -87,6 +87,9 @@ fn read_block<'d>(seen: &mut Seen<'d>, block: Value<'d>, index: u32) -> Result<(
 }
 
 fn read_delta<'d>(seen: &mut Seen<'d>, delta: Value<'d>, index: u32) -> Result<(), StreamError> {
+    if delta.kind() != Kind::Object {
+        seen.strings(0, Channel::of_field("delta"), delta);
+    }
     let kind = delta
         .get("type")
         .and_then(Value::as_str)

@@ -157,6 +157,17 @@ fn no_way_out_of_an_openai_stream_passes_unseen() {
     check(OPENAI, &[second], Some(Channel::Text));
 }
 
+/// An event is read by its likeness to the last one only where that differs in a text: else a word
+/// in another field would hide what the next event is.
+#[test]
+fn an_event_is_not_read_by_its_likeness_to_one_whose_type_was_text() {
+    let mut reader = reader(ANTHROPIC);
+    let stream = data(&[json!({"type": "a b"}), json!({"type": "message_stop"})]);
+    read_all(&mut reader, &stream);
+    let late = split(&data(&[json!({"type": "ping"})])).remove(0);
+    assert!(reader.read(&late).is_err(), "the end was not noticed");
+}
+
 /// Every place of `event` where an object stands.
 fn objects(event: &Value) -> Vec<String> {
     fn below(value: &Value, at: &str, out: &mut Vec<String>) {
@@ -300,6 +311,8 @@ fn no_way_out_of_an_anthropic_stream_passes_unseen() {
         &[block_delta(&json!({"type": "new_delta", "x": W}))],
         None,
     );
+    check(ANTHROPIC, &[block_delta(&json!(W))], None);
+    check(ANTHROPIC, &[block_delta(&json!([W]))], None);
     check(
         ANTHROPIC,
         &[block_delta(
