@@ -91,8 +91,8 @@ def write(folder: Path, name: str, rows: list[dict]) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-def slices(data: Path, dev: Path, folder: Path) -> None:
-    """The sets and the slices of them, as files."""
+def slices(data: Path, dev: Path, most: int | None, folder: Path) -> None:
+    """The sets, at most `most` rows of each, and slices of them, as files."""
     draw = random.Random(2)
     authored = [row for row in rows_of(dev) if row["source"].startswith("authored")]
     for vector in VECTORS:
@@ -103,6 +103,8 @@ def slices(data: Path, dev: Path, folder: Path) -> None:
     plain = []
     for path in sorted(data.glob("*.jsonl.gz")):
         name, rows = path.name.removesuffix(".jsonl.gz"), rows_of(path)
+        if most is not None and most < len(rows):
+            rows = random.Random(3).sample(rows, most)
         write(folder, name, rows)
         if name in BY_LANGUAGE:
             by_language = defaultdict(list)
@@ -245,6 +247,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--dev", type=Path, help="rows that devset.py made")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--most", type=int, help="rows of each set at most; without it all")
     parser.add_argument("--again", action="store_true", help="write the card from the measurements that are there")
     options = parser.parse_args()
     if not (options.again or options.binary and options.data and options.dev):
@@ -252,18 +255,20 @@ def main() -> None:
     measured = options.out / "measured.json"
     if not options.again:
         with tempfile.TemporaryDirectory() as folder:
-            slices(options.data, options.dev, Path(folder))
+            slices(options.data, options.dev, options.most, Path(folder))
             binary = options.binary.resolve()
             reports = {name: evaluated(binary, Path(folder), encoder)
                        for name, encoder in (("linear", "none"), ("shipped", "embedded"))}
-        for report in reports.values():
+        for report in list(reports.values()):
             for row in report["results"]:
                 row.update({name: round(value, 5) for name, value in row.items() if isinstance(value, float)})
+        reports["most"] = options.most
         measured.write_text(json.dumps(reports, separators=(",", ":")) + "\n")
     reports = json.loads(measured.read_text())
     own, linear = found(reports["shipped"]), found(reports["linear"])
     card = (HERE / "card.md").read_text("utf-8")
     tables = {
+        "rows": f"at most {reports['most']:,} rows" if reports.get("most") else "all public rows",
         "model": reports["shipped"]["model"], "policy": reports["shipped"]["policy"],
         "targets": targets(own, linear), "harmless": harmless(own, linear), "forms": forms(own),
         "vectors": vectors(own), "languages": languages(own), "everything": everything(own),
