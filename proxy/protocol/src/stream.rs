@@ -193,13 +193,10 @@ impl Frame {
         let Place::Literal(literal) = &only.place else {
             return None;
         };
-        // What any other field says can change what the event is.
-        let is_text = matches!(
-            only.channel,
-            Channel::Text | Channel::Reasoning | Channel::Refusal
-        );
+        // By its `type` an event is another one.
+        let is_type = only.channel == Channel::of_field("type");
         let ordinary = |effect: &Effect| matches!(effect, Effect::Choice(_) | Effect::Text(_));
-        let is_plain = is_text
+        let is_plain = !is_type
             && seen.tools.is_empty()
             && seen.unscreened.is_empty()
             && !seen.error
