@@ -183,7 +183,7 @@ OPENAI = {
     "unknown object": chunks(lambda w: [sse({"object": "zzz", "text": f"Take a {w} {TAIL}"}), *ended()]),
     "named event": chunks(lambda w: [sse({"note": f"Take a {w} {TAIL}"}, "zzz"), *ended()]),
     "Anthropic event in a chat": chunks(lambda w: [named("content_block_delta", index=0, delta={"type": "text_delta", "text": f"Take a {w} {TAIL}"}), *ended()]),
-    "a huge event": chunks(lambda w: [chunk({"content": "Bread needs flour. " * 200_000 + f"a {w} {TAIL}"}), *ended()]),
+    "a huge event": chunks(lambda w: [chunk({"content": "Bread needs flour. " * 100_000 + f"a {w} {TAIL}"}), *ended()]),
     "after 3,000 deltas": deltas(lambda w: [{"content": f"Line {at}. "} for at in range(3000)] + [{"content": piece} for piece in letters(w)]),
     "word a letter in fifty characters": deltas(lambda w: [{"content": piece} for piece in (w[0], "\u200b" * 50, w[1], "\u200b" * 50, w[2:], TAIL)]),
     "word with 3,000 invisible letters inside": deltas(lambda w: [{"content": piece} for piece in ("a ", w[:2], *["\u200b" * 100] * 30, w[2:], TAIL)]),
@@ -304,7 +304,7 @@ ANTHROPIC = {
     "field beside message_delta": closing(note=lambda w: f"Take a {w} {TAIL}"),
     "OpenAI chunk in a message": started(lambda w: [chunk({"content": f"Take a {w} {TAIL}"}), *message_end()]),
     "event without a name": started(lambda w: [sse({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": one}}) for one in letters(w)] + message_end()),
-    "a huge event": started(lambda w: [*block_events(["Bread needs flour. " * 200_000 + f"a {w} {TAIL}"]), *message_end()]),
+    "a huge event": started(lambda w: [*block_events(["Bread needs flour. " * 100_000 + f"a {w} {TAIL}"]), *message_end()]),
     "word at the very end": delta_of("text_delta", "text", lambda w: ["Take a ", *w]),
 }  # fmt: skip
 
