@@ -317,8 +317,10 @@ fn plain(word: &[u8], letter_of: &impl Fn(u8) -> Option<u8>) -> Option<Plain> {
         .windows(3)
         .any(|three| three[0] == three[1] && three[1] == three[2]);
     let runs = || word.chunk_by(|one, next| one == next);
-    let is_doubled =
-        6 <= word.len() && word[0] == word[1] && runs().all(|run| run.len().is_multiple_of(2));
+    // The last letter may stand alone: its twin is still to come where a stream is read.
+    let n_runs = runs().count();
+    let is_pair = |(idx, run): (usize, &[u8])| run.len().is_multiple_of(2) || idx + 1 == n_runs;
+    let is_doubled = 6 <= word.len() && word[0] == word[1] && runs().enumerate().all(is_pair);
     if word.len() < 3
         || !(has_sign || has_run || is_doubled)
         || !word.iter().any(u8::is_ascii_alphabetic)
@@ -329,7 +331,7 @@ fn plain(word: &[u8], letter_of: &impl Fn(u8) -> Option<u8>) -> Option<Plain> {
     for run in runs() {
         let letter = char::from(letter_of(run[0]).unwrap_or(run[0]));
         let n_times = match run.len() {
-            len if is_doubled => len / 2,
+            len if is_doubled => len.div_ceil(2),
             len if 3 <= len => 1,
             len => len,
         };

@@ -409,6 +409,16 @@ fn what_is_put_side_by_side_counts_from_word_to_word() {
     assert!(set.find_across("club\u{2060}ombudsman").is_empty());
 }
 
+/// Two blocks of a stream that take turns: the first has said its word before the second has.
+#[test]
+fn a_doubled_word_is_found_before_its_last_letter_is_doubled() {
+    let set = compile(&["bomb"], &[]);
+    for text in ["Take a bboommb", "Take a bboommbb"] {
+        assert!(!set.find_in_readings(text).is_empty(), "{text}");
+    }
+    assert!(set.find_in_readings("Take a bboomm").is_empty());
+}
+
 /// Windows of streams end anywhere: what is readable when the word is complete stays readable.
 #[test]
 fn an_encoded_word_is_found_wherever_the_text_ends() {
