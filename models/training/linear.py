@@ -14,6 +14,8 @@ import json
 import random
 from pathlib import Path
 
+from devset import is_composed, lines
+
 COMPOSED_SHARE = 0.35
 FIELDS = ["id", "text", "role", "lang", "source", "licence", "labels"]
 
@@ -38,11 +40,10 @@ def main() -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
     draw = random.Random(options.seed)
-    with gzip.open(options.authored, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file if line.strip()]
+    rows = lines(options.authored)
     learned = [
         row for row in rows
-        if row["split"] != "dev" and (row["source"] == "authored_whole" or draw.random() < COMPOSED_SHARE)
+        if row["split"] != "dev" and (not is_composed(row) or draw.random() < COMPOSED_SHARE)
     ]
     write(options.out / "train-authored.jsonl.gz", learned)
     write(options.out / "dev-authored.jsonl.gz", [row for row in rows if row["split"] == "dev"])
