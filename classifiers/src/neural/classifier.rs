@@ -238,6 +238,15 @@ impl NeuralClassifier {
         &self.core.categories
     }
 
+    /// What a text shows of each label before any scale, in logits: the most of its windows, with
+    /// the share of the linear tier that the model was fitted with. Blocks.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn evidence(&self, row: &dataset::Row, deadline: Deadline) -> Result<Vec<f32>, Failure> {
+        self.core.evident(row, deadline)
+    }
+
     /// What a harmless text shows of each label, as a whole and in windows as streams are cut:
     /// what [`ModelScale::fit`] needs. Blocks.
     ///

@@ -288,6 +288,15 @@ impl Core {
         }
     }
 
+    /// The strongest evidence of each label over a text's windows.
+    pub(super) fn evident(
+        &self,
+        row: &dataset::Row,
+        deadline: Deadline,
+    ) -> Result<Vec<f32>, Failure> {
+        self.strongest(row, self.model.info().max_tokens, deadline)
+    }
+
     /// What a harmless text shows, as a whole and in windows as streams are cut.
     pub(super) fn harmless(
         &self,
@@ -300,7 +309,7 @@ impl Core {
             role: row.role,
             source: row.source.clone(),
             labels: row.labels,
-            text: self.strongest(row, max_tokens, deadline)?,
+            text: self.evident(row, deadline)?,
             windows: self.strongest(row, stream_tokens.min(max_tokens), deadline)?,
         })
     }

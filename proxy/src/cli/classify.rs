@@ -3,6 +3,7 @@
 use super::{ConfigArgs, Exit, cascade, chain};
 use crate::offline::{Sight, look};
 use clap::Args;
+use futures_util::stream::{self, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis_classifiers::Cascade;
 use portcullis_config::Overrides;
@@ -13,6 +14,9 @@ use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
+
+/// Texts of a file that are judged at once, so that the encoder has batches and no core waits.
+const AT_ONCE: usize = 8;
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ClassifyArgs {
@@ -47,7 +51,6 @@ struct Line {
 struct Judge {
     cascade: Cascade,
     engine: Engine,
-    runtime: tokio::runtime::Runtime,
 }
 
 pub(super) fn parse_surface(name: &str) -> Result<Surface, String> {
@@ -65,18 +68,20 @@ pub(super) fn classify(args: &ClassifyArgs) -> Result<(), Exit> {
     let judge = Judge {
         cascade: cascade(&config)?,
         engine: Engine::compile(&config.policy).map_err(|error| Exit::Usage(chain(&error)))?,
-        runtime: offline_runtime()?,
     };
-    match (&args.file, &args.text) {
-        (Some(file), _) => classify_file(&judge, file, args),
-        (None, Some(text)) if text == "-" => {
-            let mut text = String::new();
-            let read = stdin().lock().read_to_string(&mut text);
-            read.map_err(|error| Exit::Environment(format!("standard input: {error}")))?;
-            classify_text(&judge, &text, args)
+    let runtime = offline_runtime()?;
+    runtime.block_on(async {
+        match (&args.file, &args.text) {
+            (Some(file), _) => classify_file(&judge, file, args).await,
+            (None, Some(text)) if text == "-" => {
+                let mut text = String::new();
+                let read = stdin().lock().read_to_string(&mut text);
+                read.map_err(|error| Exit::Environment(format!("standard input: {error}")))?;
+                classify_text(&judge, &text, args).await
+            }
+            (None, text) => classify_text(&judge, text.as_deref().unwrap_or_default(), args).await,
         }
-        (None, text) => classify_text(&judge, text.as_deref().unwrap_or_default(), args),
-    }
+    })
 }
 
 pub(super) fn offline_runtime() -> Result<tokio::runtime::Runtime, Exit> {
@@ -87,22 +92,21 @@ pub(super) fn offline_runtime() -> Result<tokio::runtime::Runtime, Exit> {
 }
 
 impl Judge {
-    fn look(
+    async fn look(
         &self,
         surface: Surface,
         text: &str,
         context: Option<&str>,
     ) -> Result<(Sight, Decision), Exit> {
-        let looking = look(&self.cascade, &self.engine, surface, text, context);
-        let sight = self.runtime.block_on(looking);
+        let sight = look(&self.cascade, &self.engine, surface, text, context).await;
         let sight = sight.map_err(|failure| Exit::Environment(failure.to_string()))?;
         let decision = sight.decide(&self.engine);
         Ok((sight, decision))
     }
 }
 
-fn classify_text(judge: &Judge, text: &str, args: &ClassifyArgs) -> Result<(), Exit> {
-    let (sight, decision) = judge.look(args.on, text, None)?;
+async fn classify_text(judge: &Judge, text: &str, args: &ClassifyArgs) -> Result<(), Exit> {
+    let (sight, decision) = judge.look(args.on, text, None).await?;
     if args.json {
         println!("{}", to_json(None, args.on, &sight, &decision));
         return Ok(());
@@ -126,30 +130,33 @@ fn classify_text(judge: &Judge, text: &str, args: &ClassifyArgs) -> Result<(), E
     Ok(())
 }
 
-fn classify_file(judge: &Judge, file: &Path, args: &ClassifyArgs) -> Result<(), Exit> {
+async fn classify_file(judge: &Judge, file: &Path, args: &ClassifyArgs) -> Result<(), Exit> {
     let unreadable = |error| Exit::Environment(format!("{}: {error}", file.display()));
     let reader = File::open(file).map_err(unreadable)?;
     let bar = bytes_bar(reader.metadata().map_or(0, |meta| meta.len()));
+    let lines = BufReader::new(bar.wrap_read(reader)).lines().zip(1..);
+    let looks = lines.filter_map(|(line, number)| {
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => return None,
+            Ok(line) => parse(&line, file, number),
+            Err(error) => Err(unreadable(error)),
+        };
+        Some(async {
+            let line = line?;
+            let surface = line.surface.unwrap_or(args.on);
+            let looking = judge.look(surface, &line.text, line.context.as_deref());
+            let (sight, decision) = looking.await?;
+            Ok::<_, Exit>((line.id, surface, sight, decision))
+        })
+    });
+    let mut looks = std::pin::pin!(stream::iter(looks).buffered(AT_ONCE));
     let mut counts = std::collections::BTreeMap::new();
     let mut out = stdout().lock();
-    for (idx, line) in BufReader::new(bar.wrap_read(reader)).lines().enumerate() {
-        let line = line.map_err(unreadable)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let malformed = |error| {
-            Exit::Usage(format!(
-                "{}:{}: expected a JSON object with `text`: {error}",
-                file.display(),
-                idx + 1
-            ))
-        };
-        let line: Line = serde_json::from_str(&line).map_err(malformed)?;
-        let surface = line.surface.unwrap_or(args.on);
-        let (sight, decision) = judge.look(surface, &line.text, line.context.as_deref())?;
+    while let Some(seen) = looks.next().await {
+        let (id, surface, sight, decision) = seen?;
         *counts.entry(decision.action).or_insert(0_usize) += 1;
         if args.json {
-            let shown = to_json(line.id, surface, &sight, &decision);
+            let shown = to_json(id, surface, &sight, &decision);
             writeln!(out, "{shown}").map_err(unreadable)?;
         }
     }
@@ -160,6 +167,15 @@ fn classify_file(judge: &Judge, file: &Path, args: &ClassifyArgs) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn parse(line: &str, file: &Path, number: usize) -> Result<Line, Exit> {
+    serde_json::from_str(line).map_err(|error| {
+        let file = file.display();
+        Exit::Usage(format!(
+            "{file}:{number}: expected a JSON object with `text`: {error}"
+        ))
+    })
 }
 
 /// The ways round a guard that the text tries, by all rows that it reaches.

@@ -149,6 +149,16 @@ fn texts_are_classified_alone_and_by_file() {
         0,
         &["\"id\":7", "\"action\":\"allow\"", "\"violence\""],
     );
+    let many: String = (0..20)
+        .map(|id| format!("{{\"id\": {id}, \"text\": \"loaf {id} of bread\"}}\n"))
+        .collect();
+    let many = file("many.jsonl", &many);
+    let printed = portcullis(&["classify", "--json", "--file", &many]).stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    for (id, line) in printed.lines().enumerate() {
+        assert!(line.contains(&format!("\"id\":{id},")), "{id}: {line}");
+    }
+    assert_eq!(printed.lines().count(), 20);
     let broken = file("broken.jsonl", "{\"text\": \"x\"}\nnot json\n");
     check(&["classify", "--file", &broken], 2, &["broken.jsonl:2"]);
 }

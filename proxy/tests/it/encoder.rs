@@ -39,6 +39,47 @@ fn scaled_model() -> PathBuf {
     dir
 }
 
+fn logits(model: &Path, texts: &Path) -> Vec<serde_json::Value> {
+    let printed = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["model", "logits"])
+        .arg(model)
+        .arg("--texts")
+        .arg(texts)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&printed.stderr);
+    assert!(printed.status.success(), "{said}");
+    let lines = String::from_utf8(printed.stdout).unwrap();
+    let lines = lines.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_logits_of_many_texts_come_in_their_order_and_hold_no_scale() {
+    let model = scaled_model();
+    let texts = model.join("texts.jsonl");
+    let line = |n: u32| json!({"id": n.to_string(), "text": format!("loaf {n} of bread")});
+    let mut lines: Vec<String> = (0..21).map(|n| line(n).to_string()).collect();
+    std::fs::write(&texts, lines.join("\n")).unwrap();
+    let mut forth = logits(&model, &texts);
+    let ids: Vec<&str> = forth
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids[..3], ["0", "1", "2"]);
+    assert!(forth[0]["logits"]["toxic"].is_number(), "{}", forth[0]);
+    assert_ne!(forth[0]["logits"], forth[1]["logits"]);
+    lines.reverse();
+    std::fs::write(&texts, lines.join("\n")).unwrap();
+    std::fs::remove_file(model.join("scale.json")).unwrap();
+    std::fs::write(model.join("portcullis.json"), "{}").unwrap();
+    let back = logits(&model, &texts);
+    forth.reverse();
+    assert_eq!(forth, back);
+}
+
 fn rules(model: PathBuf) -> Encoder {
     Encoder {
         model: EncoderModel::Directory(model),

@@ -1,6 +1,8 @@
 //! `portcullis model`: encoders, which are Hugging Face directories as they are.
 
 mod bench;
+mod logits;
+mod rows;
 mod scale;
 
 use super::{ConfigArgs, Exit, chain, embedded};
@@ -23,6 +25,8 @@ pub(super) enum ModelCommand {
     },
     /// Fit the score scale of a model from harmless texts, and name it in its `portcullis.json`.
     Scale(scale::ScaleArgs),
+    /// Print what a model says of texts before any scale, as JSON Lines.
+    Logits(logits::LogitsArgs),
     /// Measure latency, throughput and the error of a precision.
     Bench(bench::BenchArgs),
 }
@@ -67,6 +71,7 @@ pub(super) fn model(command: &ModelCommand) -> Result<(), Exit> {
         }
         ModelCommand::Card { dir: Some(dir) } => card(dir),
         ModelCommand::Scale(args) => scale::scale(args),
+        ModelCommand::Logits(args) => logits::logits(args),
         ModelCommand::Bench(args) => bench::bench(args),
     }
 }

@@ -1,10 +1,11 @@
 //! `portcullis model scale`: from harmless texts to a scale on which thresholds mean something.
 
 use super::DirArgs;
+use super::rows::{WITHIN, each, rows_of, started};
 use crate::cli::classify::bytes_bar;
 use crate::cli::{Exit, chain};
 use clap::Args;
-use portcullis_classifiers::neural::{ModelScale, NeuralClassifier, NeuralConfig};
+use portcullis_classifiers::neural::ModelScale;
 use portcullis_classifiers::{Classifier, dataset};
 use portcullis_text::{Category, Group};
 use serde::Deserialize;
@@ -12,13 +13,10 @@ use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The file beside the model.
 const NAME: &str = "scale.json";
-/// How long one text may take.
-const WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct ScaleArgs {
@@ -38,27 +36,12 @@ struct Line {
 }
 
 pub(super) fn scale(args: &ScaleArgs) -> Result<(), Exit> {
-    let model = args.model.load()?;
-    let facts = model.info().clone();
-    let config = NeuralConfig {
-        n_workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        known_bytes: 0,
-    };
-    let neural = NeuralClassifier::start(model, config, Arc::new(()))
-        .map_err(|error| Exit::Environment(chain(&error)))?;
-    let mut harmless = Vec::new();
-    let mut n_harmful = 0;
-    for path in &args.texts {
-        for row in dataset::read(path).map_err(|error| Exit::Environment(chain(&error)))? {
-            let row = row.map_err(|error| Exit::Usage(chain(&error)))?;
-            if is_harmful(&row) {
-                n_harmful += 1;
-                continue;
-            }
-            let found = neural.harmless(&row, Instant::now() + WITHIN);
-            harmless.push(found.map_err(|failure| Exit::Environment(failure.to_string()))?);
-        }
-    }
+    let (neural, facts) = started(&args.model)?;
+    let mut rows = rows_of(&args.texts)?;
+    let n_rows = rows.len();
+    rows.retain(|row| !is_harmful(row));
+    let n_harmful = n_rows - rows.len();
+    let harmless = each(&rows, |row| neural.harmless(row, Instant::now() + WITHIN))?;
     let unfit = |error: &dyn std::error::Error| Exit::Environment(chain(error));
     let scale = ModelScale::fit(neural.categories(), &harmless).map_err(|error| unfit(&error))?;
     let path = args.model.dir.join(NAME);
