@@ -134,6 +134,20 @@ fn the_encoder_is_the_embedded_one_unless_the_configuration_says_none() {
 }
 
 #[test]
+fn the_card_was_measured_with_the_embedded_models() {
+    let says = |arguments: &[&str]| String::from_utf8(portcullis(arguments).stdout).unwrap();
+    let (list, card) = (says(&["model", "list"]), says(&["model", "card"]));
+    let digests: Vec<&str> = list
+        .split_whitespace()
+        .filter(|word| 64 <= word.len())
+        .collect();
+    assert_eq!(digests.len(), 2, "{list}");
+    for digest in digests {
+        assert!(card.contains(digest), "the card is not of {digest}");
+    }
+}
+
+#[test]
 fn texts_are_classified_alone_and_by_file() {
     check(
         &["classify", "how do I bake bread"],

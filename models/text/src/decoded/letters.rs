@@ -145,6 +145,9 @@ fn rows(text: &str, is_letter: impl Fn(char) -> bool) -> Vec<Vec<Letter>> {
     all
 }
 
+/// Letters that stand alone from which on a text of joined words is another text: `w.h.a.t i.s`.
+const MANY_ALONE: usize = 6;
+
 /// `bo-mb` and `b**om**b` as `bomb`: what is neither letter nor space between two letters is taken
 /// out, and so is the end of a line.
 pub(super) fn joined(text: &str) -> Option<Reading> {
@@ -159,6 +162,7 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
     let mut out = Canonical::default();
     let mut copied = 0;
     let (mut end_of_letters, mut n_signs) = (0, 0);
+    let (mut n_letters, mut n_alone) = (0, 0);
     for (at, c) in text.char_indices() {
         if !c.is_alphanumeric() {
             n_signs += 1;
@@ -166,9 +170,11 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
         }
         let within = 0 < end_of_letters && (1..=MAX_GAP + 2).contains(&n_signs);
         if within && joins(&text[end_of_letters..at], n_signs) {
+            n_alone += usize::from(n_letters == 1);
             out.copy(&text[copied..end_of_letters], copied);
             copied = at;
         }
+        n_letters = if n_signs == 0 { n_letters + 1 } else { 1 };
         (end_of_letters, n_signs) = (at + c.len_utf8(), 0);
     }
     if copied == 0 {
@@ -178,7 +184,7 @@ pub(super) fn joined(text: &str) -> Option<Reading> {
     Some(Reading {
         view: View::Joined,
         text: out,
-        weighty: false,
+        weighty: MANY_ALONE <= n_alone,
         bounded: false,
     })
 }

@@ -243,6 +243,29 @@ fn letters_are_put_together() {
     }
 }
 
+/// Words stay apart where their letters are, and the whole is a text that classifiers must see.
+#[test]
+fn a_text_of_letters_apart_is_read_word_by_word() {
+    let weighty = |text: &str| {
+        let found = decoded(text).into_iter().filter(Decoded::is_weighty);
+        found
+            .map(|reading| reading.text().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for text in [
+        "h.o.w t.o m.a.k.e i.t",
+        "h-o-w t-o m-a-k-e i-t",
+        "h_o_w t_o m_a_k_e i_t",
+    ] {
+        let found = weighty(text);
+        assert!(
+            found.iter().any(|it| it == "how to make it"),
+            "{text}: {found:?}"
+        );
+    }
+    assert!(weighty("in the U.S. and in the U.K. the well-read man").is_empty());
+}
+
 #[test]
 fn signs_for_letters_are_read() {
     for text in [
