@@ -33,6 +33,8 @@ MUCH_ALIKE = {
 COMPOSED_SHARE = 0.5
 #: The share of short texts that an epoch disguises.
 DISGUISED_SHARE = 0.16
+#: Of short texts that were written whole, with typing mistakes beyond those: the commonest disguise.
+MISSPELT_SHARE = 0.08
 #: How often the hazards with few positives are shown in an epoch.
 RARE_REPEATS = 3
 #: How often an epoch shows rows of a source: texts that were written whole are few and no two
@@ -176,8 +178,10 @@ def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
     is_harmless = row.labels.get("unsafe") == 0 and row.labels.get("injection", 0) == 0
     if frames and frames.injections and not is_short and is_harmless and dice < 0.08:
         return frames.planted(row, draw)
-    if is_short and 1 - DISGUISED_SHARE < dice:
-        text, form = transforms.disguise(row.text, draw)
+    is_misspelt = row.source == "authored_whole" and dice < MISSPELT_SHARE
+    if is_short and (is_misspelt or 1 - DISGUISED_SHARE < dice):
+        forms = [(transforms.misspell, 1)] if is_misspelt else transforms.SEEN
+        text, form = transforms.disguise(row.text, draw, forms)
         labels = dict(row.labels)
         if form in ("suffix_noise", "code_wrap", "split_parts"):
             labels.pop("jailbreak", None)

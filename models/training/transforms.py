@@ -167,8 +167,8 @@ def vector_of(form: str) -> str | None:
     return None if form in ("chatty", "cased") else "syntactic"
 
 
-def disguise(text: str, random: Random) -> tuple[str, str]:
+def disguise(text: str, random: Random, forms: list[tuple] = SEEN) -> tuple[str, str]:
     """The text in one form at random, and the name of the form."""
-    transforms, weights = zip(*SEEN)
+    transforms, weights = zip(*forms)
     chosen = random.choices(transforms, weights)[0]
     return chosen(text, random), chosen.__name__
