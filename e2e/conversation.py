@@ -21,7 +21,7 @@ from evasion.gate import Gate
 from evasion.requests import turns
 from evasion.upstream import Upstream
 
-#: Rows as tight as those of the balanced policy.
+#: Tight rows, as policies have them.
 POLICY = {
     "name": "conversation",
     "mode": "enforce",
@@ -41,8 +41,8 @@ CASES = {
          "what cooks quickly", "how do I write to her so that she answers", "I want to cheer him up"],
     ),
     "whom to hate": (
-        ["they should all burn", "my neighbour must pay for this", "I would like to punch my neighbour"],
-        ["they should all come", "my neighbour must see this", "I would like to invite my neighbour"],
+        ["they should all burn", "these people ruin everything", "those people are dirty"],
+        ["they should all come", "these people mend everything", "those trains are early"],
     ),
 }  # fmt: skip
 
