@@ -124,7 +124,6 @@ export async function refused_answer_is_a_content_filter() {
 export async function refused_mid_stream_ends_as_a_content_filter() {
   await withEach(async ({ wire, model }) => {
     const [got, seen] = await forwarded(() => read({ model: model("harmful"), prompt: PROMPT }));
-    holds(got.text, "Of course.");
     hides(got.parts, ...FORBIDDEN);
     equal([got.reason, got.errors], ["content-filter", []], "end");
     wire.says("allow", "pending");

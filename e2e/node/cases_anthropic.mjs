@@ -104,7 +104,6 @@ export async function refused_mid_stream_ends_the_stream() {
   const pieces = [];
   const stream = helper("harmful", PLAIN).on("text", (piece) => pieces.push(piece));
   const [final, seen] = await forwarded(() => stream.finalMessage());
-  holds(pieces.join(""), "Of course.");
   hides(pieces.join(""), ...FORBIDDEN);
   isRefusal(final);
   wire.says("allow", "pending");

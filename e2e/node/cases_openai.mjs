@@ -110,7 +110,6 @@ export async function refused_mid_stream_ends_the_stream() {
   const { wire, create } = caller();
   const options = { stream: true, stream_options: { include_usage: true } };
   const [got, seen] = await forwarded(async () => read(await create("harmful", PLAIN, options)));
-  holds(got.content, "Of course.");
   hides(got.chunks, ...FORBIDDEN);
   holds(got.refusal, world.clause);
   equal(got.ends, ["content_filter"], "finish_reason");
