@@ -52,6 +52,20 @@ def is_composed(row: dict) -> bool:
     return row["source"].startswith("authored_") and row["source"] != "authored_whole"
 
 
+def kind(row: dict) -> str | None:
+    """What a row says of thresholds: `harmful`, or harmless and `ordinary`, one of the `comments`, or
+    authored to look `alike`; nothing where its labels leave that open."""
+    labels = row["labels"]
+    bad = any(value and not name.startswith("advice") for name, value in labels.items())
+    if bad:
+        return "harmful"
+    if labels.get("unsafe") != 0:
+        return None
+    if row["source"].startswith("authored"):
+        return "alike"
+    return "comments" if row["role"] == "comment" else "ordinary"
+
+
 def for_scale(rows: list[dict], draw: random.Random) -> list[dict]:
     by_source: dict[str, list[dict]] = defaultdict(list)
     for row in rows:

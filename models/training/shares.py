@@ -59,12 +59,6 @@ def column(found: list[dict[str, float]], label: str) -> np.ndarray:
     return np.array([own[label] for own in found], np.float32)
 
 
-def is_ordinary(row: dict) -> bool:
-    labels = row["labels"]
-    bad = any(value == 1 for name, value in labels.items() if not name.startswith("advice"))
-    return labels.get("unsafe") == 0 and not bad and row["role"] != "comment" and not row["source"].startswith("authored")
-
-
 def figures(scores: np.ndarray, known: np.ndarray, holds: np.ndarray, parts: list[np.ndarray], ordinary: np.ndarray) -> list[float]:
     """Average precision and recall of one category, in each part of the rows that can tell."""
     reached = np.quantile(scores[ordinary], 1 - RATE)
@@ -79,21 +73,21 @@ def figures(scores: np.ndarray, known: np.ndarray, holds: np.ndarray, parts: lis
 
 def chosen(rows: list[dict], encoder: list[dict], both: list[dict], is_language: np.ndarray) -> float:
     """The best share for the rows of a language; prints what each comes to."""
-    ordinary = np.array([is_ordinary(row) for row in rows])
+    ordinary = np.array([devset.kind(row) == "ordinary" for row in rows])
     whole = np.array([row["source"] == "authored_whole" for row in rows])
     composed = np.array([devset.is_composed(row) for row in rows])
     parts = [is_language & whole, is_language & ~whole & ~composed]
-    labels = [label for label in encoder[0] if label in LABELS]
+    evidence = {
+        label: (column(encoder, label), column(both, label), np.array([row["labels"].get(label, -1) for row in rows]))
+        for label in encoder[0] if label in LABELS
+    }
     best, most = 0.0, 0.0
     for share in SHARES:
         by_label = {}
-        for label in labels:
-            known = np.array([label in row["labels"] for row in rows])
-            holds = np.array([row["labels"].get(label) == 1 for row in rows])
-            own, added = column(encoder, label), column(both, label)
-            own_figures = figures(own + share * (added - own), known, holds, parts, ordinary)
-            if own_figures:
-                by_label[label] = float(np.mean(own_figures))
+        for label, (own, added, holds) in evidence.items():
+            found = figures(own + share * (added - own), holds >= 0, holds == 1, parts, ordinary)
+            if found:
+                by_label[label] = float(np.mean(found))
         if len(by_label) < 2 or "unsafe" not in by_label:
             raise SystemExit("too few labelled rows of this language; give more dev rows")
         unsafe = by_label.pop("unsafe")

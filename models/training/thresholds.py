@@ -13,7 +13,6 @@ add up to at most `ALL_ROWS`.
 """
 
 import argparse
-import gzip
 import json
 import subprocess
 import tempfile
@@ -21,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import devset
 from compose import HAZARDS
 from corpus import HELD_OUT
 
@@ -63,20 +63,10 @@ def shares(rows: list[dict], blocked: list[bool]) -> dict[str, dict[str, float]]
     """By kind of rows, the share that is blocked of each source."""
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row, is_blocked in zip(rows, blocked, strict=True):
-        labels, source = row["labels"], row["source"]
-        bad = [name for name, value in labels.items() if value and not name.startswith("advice")]
-        if labels.get("unsafe") == 0 and not bad:
-            if source.startswith("authored"):
-                kind = "alike"
-            elif row["role"] == "comment":
-                kind = "comments"
-            else:
-                kind = "ordinary"
-        elif labels.get("unsafe") == 1 or bad:
-            kind = "harmful"
-        else:
+        kind = devset.kind(row)
+        if kind is None:
             continue
-        count = counts[kind, source]
+        count = counts[kind, row["source"]]
         count[0] += is_blocked
         count[1] += 1
     found: dict[str, dict[str, float]] = defaultdict(dict)
@@ -108,8 +98,7 @@ def main() -> None:
     parser.add_argument("--binary", type=Path, required=True)
     parser.add_argument("--dev", type=Path, required=True)
     options = parser.parse_args()
-    with gzip.open(options.dev, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+    rows = devset.lines(options.dev)
     scores = scored(options.binary.resolve(), rows)
     print("hazards")
     hazard = chosen(rows, scores, SLACKS, by_hazard)
