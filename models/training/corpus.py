@@ -34,7 +34,7 @@ COMPOSED_SHARE = 0.5
 #: The share of short texts that an epoch disguises.
 DISGUISED_SHARE = 0.16
 #: Of short texts that were written whole, with typing mistakes beyond those: the commonest disguise.
-MISSPELT_SHARE = 0.08
+MISSPELT_SHARE = 0.12
 #: How often the hazards with few positives are shown in an epoch.
 RARE_REPEATS = 3
 #: How often an epoch shows rows of a source: texts that were written whole are few and no two

@@ -4,8 +4,8 @@
     portcullis train linear --data build/linear --out models/default
 
 `build/linear` gets links to the corpus of `DIR` and the authored rows: all texts that were written
-whole, and a share of those that were put together, which are much alike. The same data and seed give
-the same files.
+whole, some of the short ones a second time with typing mistakes, and a share of those that were put
+together, which are much alike. The same data and seed give the same files.
 """
 
 import argparse
@@ -14,9 +14,13 @@ import json
 import random
 from pathlib import Path
 
+import transforms
 from devset import is_composed, lines
 
 COMPOSED_SHARE = 0.35
+#: Of short texts that were written whole.
+MISSPELT_SHARE = 0.2
+SHORT = 400
 FIELDS = ["id", "text", "role", "lang", "source", "licence", "labels"]
 
 
@@ -44,6 +48,11 @@ def main() -> None:
     learned = [
         row for row in rows
         if row["split"] != "dev" and (not is_composed(row) or draw.random() < COMPOSED_SHARE)
+    ]
+    learned += [
+        row | {"id": f"{row['id']}-misspelt", "text": transforms.misspell(row["text"], draw)}
+        for row in learned
+        if not is_composed(row) and len(row["text"]) < SHORT and draw.random() < MISSPELT_SHARE
     ]
     write(options.out / "train-authored.jsonl.gz", learned)
     write(options.out / "dev-authored.jsonl.gz", [row for row in rows if row["split"] == "dev"])
