@@ -1,12 +1,11 @@
 //! The admin plane: metrics, health and version, on a listener of its own.
 
 use crate::body::ResponseBody;
+use crate::connection::Handle;
 use crate::gate::Gate;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
-use hyper::service::Service;
-use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 /// The admin plane's service.
@@ -82,12 +81,11 @@ fn json(value: &serde_json::Value) -> Response<ResponseBody> {
     response
 }
 
-impl Service<Request<Incoming>> for Admin {
-    type Response = Response<ResponseBody>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(self.answer(request.method(), request.uri().path())))
+impl Handle for Admin {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send {
+        ready(self.answer(request.method(), request.uri().path()))
     }
 }

@@ -9,6 +9,7 @@
 pub mod body;
 mod clock;
 mod commands;
+mod connection;
 pub mod encoder;
 mod error;
 pub mod gate;

@@ -2,29 +2,22 @@
 
 use crate::admin::Admin;
 use crate::body::ResponseBody;
+use crate::connection::{Handle, Http};
 use crate::gate::Gate;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use portcullis_config::{Limits, Timeouts, Tls};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Connections that may wait for `accept`.
@@ -104,10 +97,10 @@ impl Server {
     /// Serves until `shutdown` is done, then lets exchanges in flight end for at most the
     /// configured drain time. Every connection task has ended when this returns.
     pub async fn serve(self, gate: Arc<Gate>, shutdown: impl Future<Output = ()> + Send) {
-        let graceful = GracefulShutdown::new();
+        let ending = CancellationToken::new();
         let tasks = TaskTracker::new();
         let admin = Admin::new(Arc::clone(&gate));
-        let http = connection_builder(&self.limits, &self.timeouts);
+        let http = Arc::new(Http::new(&self.limits, &self.timeouts));
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -115,36 +108,32 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = self.data.accept() => {
                     let Some(stream) = admit(accepted).await else { continue };
+                    let (http, ending) = (Arc::clone(&http), ending.clone());
                     let handler = Handler(Arc::clone(&gate));
-                    let (http, watcher) = (http.clone(), graceful.watcher());
                     match self.tls.clone() {
-                        None => tasks.spawn(talk(http, watcher, TokioIo::new(stream), handler, self.timeouts.read)),
+                        None => tasks.spawn(http.talk(stream, handler, ending)),
                         Some(tls) => {
                             let within = self.timeouts.read;
-                            tasks.spawn(talk_tls(http, watcher, tls, stream, handler, within))
+                            tasks.spawn(talk_tls(http, tls, stream, handler, ending, within))
                         }
                     };
                 }
                 accepted = self.admin.accept() => {
                     let Some(stream) = admit(accepted).await else { continue };
-                    let (http, watcher) = (http.clone(), graceful.watcher());
-                    tasks.spawn(talk(http, watcher, TokioIo::new(stream), admin.clone(), self.timeouts.read));
+                    tasks.spawn(Arc::clone(&http).talk(stream, admin.clone(), ending.clone()));
                 }
             }
         }
         drop((self.data, self.admin));
         gate.begin_drain();
-        drain(graceful, &tasks, self.timeouts.drain).await;
+        ending.cancel();
+        drain(&tasks, self.timeouts.drain).await;
     }
 }
 
-async fn drain(graceful: GracefulShutdown, tasks: &TaskTracker, within: Duration) {
+async fn drain(tasks: &TaskTracker, within: Duration) {
     tasks.close();
-    let ended = async {
-        graceful.shutdown().await;
-        tasks.wait().await;
-    };
-    if tokio::time::timeout(within, ended).await.is_err() {
+    if tokio::time::timeout(within, tasks.wait()).await.is_err() {
         tracing::warn!(
             unfinished = tasks.len(),
             "drain time is over; exchanges are cut"
@@ -167,84 +156,31 @@ async fn admit(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStrea
     }
 }
 
-type Builder = auto::Builder<TokioExecutor>;
-type Watcher = hyper_util::server::graceful::Watcher;
-
-fn connection_builder(limits: &Limits, timeouts: &Timeouts) -> Builder {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timeouts.read)
-        .max_buf_size(limits.header.max(8192))
-        .half_close(false);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(256)
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(64)
-        .max_header_list_size(u32::try_from(limits.header).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    http
-}
-
-async fn talk<I, S>(http: Builder, watcher: Watcher, io: TokioIo<I>, service: S, within: Duration)
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<ResponseBody>, Error = Infallible> + Send,
-    S::Future: Send + 'static,
-{
-    let asked = AtomicBool::new(false);
-    let service = hyper::service::service_fn(|request| {
-        asked.store(true, Ordering::Relaxed);
-        service.call(request)
-    });
-    let connection = http.serve_connection(io, service);
-    // Until the first request the HTTP library keeps no time: it waits to see which version it is.
-    let mut patience = pin!(tokio::time::sleep(within));
-    let silent = poll_fn(|context| match asked.load(Ordering::Relaxed) {
-        true => Poll::Pending,
-        false => patience.as_mut().poll(context),
-    });
-    tokio::select! {
-        biased;
-        ended = watcher.watch(connection) => {
-            // What goes wrong on one connection is that client's affair.
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        }
-        () = silent => tracing::debug!("a connection said nothing"),
-    }
-}
-
 async fn talk_tls(
-    http: Builder,
-    watcher: Watcher,
+    http: Arc<Http>,
     tls: TlsAcceptor,
     stream: TcpStream,
     handler: Handler,
+    ending: CancellationToken,
     within: Duration,
 ) {
     match tokio::time::timeout(within, tls.accept(stream)).await {
-        Ok(Ok(stream)) => talk(http, watcher, TokioIo::new(stream), handler, within).await,
+        Ok(Ok(stream)) => http.talk(stream, handler, ending).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-/// The data plane's service.
+/// The data plane.
 #[derive(Clone, Debug)]
 struct Handler(Arc<Gate>);
 
-impl Service<Request<Incoming>> for Handler {
-    type Response = Response<ResponseBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let gate = Arc::clone(&self.0);
-        Box::pin(async move { Ok(gate.handle(request).await) })
+impl Handle for Handler {
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send {
+        Arc::clone(&self.0).handle(request)
     }
 }
 
