@@ -154,7 +154,7 @@ pub struct Timeouts {
     #[serde(with = "duration")]
     #[schemars(with = "units::Span")]
     pub idle: Duration,
-    /// Reading a request head or body; 30 s.
+    /// Reading a request head or body, and waiting for a client that takes nothing of its answer (HTTP/1.1); 30 s.
     #[serde(with = "duration")]
     #[schemars(with = "units::Span")]
     pub read: Duration,

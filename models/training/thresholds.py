@@ -27,7 +27,7 @@ from corpus import HELD_OUT
 ORDINARY, ONE_SOURCE, ALIKE, ALL_ROWS = 0.001, 0.02, 0.06, 0.02
 #: Rows of a source that say something of rates like these.
 LEAST = 100
-SLACKS = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015]
+SLACKS = [0.0003, 0.0005, 0.0007, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015]
 ATTACK_SLACKS = [0.0001, 0.0002, 0.0003, 0.0005, 0.0007, 0.001, 0.0015, 0.002]
 
 

@@ -31,7 +31,8 @@ const REST: Duration = Duration::from_secs(1);
 /// How a client says that it speaks HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What answers requests.
+/// What answers requests. It keeps nothing of a request's body past its answer: what is left of it
+/// would be read as the next request.
 pub(crate) trait Handle: Clone + Send + Sync + Unpin + 'static {
     fn handle(
         &self,
@@ -44,7 +45,8 @@ pub(crate) trait Handle: Clone + Send + Sync + Unpin + 'static {
 pub(crate) struct Http {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    /// From the end of an exchange, or the beginning, until the head of the next request is there.
+    /// From the end of an exchange, or the beginning, until the head of the next request is there;
+    /// and how long a client may take nothing of an answer.
     within: Duration,
 }
 
@@ -143,37 +145,41 @@ impl Http {
         let mut connection = self.http1.serve_connection(TokioIo::new(stream), service);
         let (mut ended, mut is_told) = (pin!(ending.cancelled()), false);
         let mut timer = pin!(sleep_until(*idle_since + self.within));
-        let mut n_answered = 0;
+        let mut moved = Moved::default();
         let is_over = poll_fn(|context| {
-            if !is_told && ended.as_mut().poll(context).is_ready() {
-                is_told = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
             loop {
                 if let Poll::Ready(end) = Pin::new(&mut connection).poll(context) {
                     note(end);
                     return Poll::Ready(true);
                 }
-                if pulse.is_busy() {
-                    return Poll::Pending;
+                // Only now: what was read before the call is a request that came in time.
+                if !is_told && ended.as_mut().poll(context).is_ready() {
+                    is_told = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                    continue;
                 }
-                if n_answered != pulse.answered() {
-                    n_answered = pulse.answered();
+                let now_moved = pulse.moved();
+                if moved != now_moved {
+                    moved = now_moved;
                     *idle_since = Instant::now();
                     timer.as_mut().reset(*idle_since + REST.min(self.within));
+                }
+                let waits_for_us = pulse.is_busy() && !pulse.is_blocked();
+                if waits_for_us {
+                    *idle_since = Instant::now();
+                    return Poll::Pending;
                 }
                 ready!(timer.as_mut().poll(context));
                 let silent_from = *idle_since + self.within;
                 if silent_from <= Instant::now() {
-                    tracing::debug!("a connection asked nothing");
+                    tracing::debug!("a client asked nothing and took nothing");
                     return Poll::Ready(true);
                 }
                 timer.as_mut().reset(silent_from);
-                if 0 < n_answered && !pulse.is_blocked() {
+                if moved.is_answered() && !pulse.is_busy() && !pulse.is_blocked() {
                     Pin::new(&mut connection).graceful_shutdown();
                     if let Poll::Ready(end) = connection.poll_without_shutdown(context) {
-                        note(end);
-                        return Poll::Ready(false);
+                        return Poll::Ready(!note(end));
                     }
                 }
             }
@@ -182,7 +188,9 @@ impl Http {
             return End::Over;
         }
         let parts = connection.into_parts();
-        End::Idle(parts.io.into_inner().io, parts.read_buf)
+        // A copy, for the rest of the library's buffer goes with it.
+        let read = Bytes::copy_from_slice(&parts.read_buf);
+        End::Idle(parts.io.into_inner().io, read)
     }
 
     /// HTTP/2, until the connection is over; the first request is waited for until `deadline`.
@@ -211,7 +219,7 @@ impl Http {
                 note(end);
                 return Poll::Ready(());
             }
-            if pulse.is_busy() || 0 < pulse.answered() {
+            if pulse.is_busy() || pulse.moved().is_answered() {
                 return Poll::Pending;
             }
             patience.as_mut().poll(context)
@@ -220,11 +228,12 @@ impl Http {
     }
 }
 
-/// What goes wrong on one connection is that client's affair.
-fn note(end: hyper::Result<()>) {
-    if let Err(error) = end {
+/// Whether a connection ended well. What goes wrong on one is that client's affair.
+fn note(end: hyper::Result<()>) -> bool {
+    if let Err(error) = &end {
         tracing::debug!(%error, "a connection ended early");
     }
+    end.is_ok()
 }
 
 /// What a client says next, or nothing where it is not talked to any more.
@@ -270,29 +279,50 @@ async fn first_bytes<I: AsyncRead + Unpin>(io: &mut I, is_new: bool) -> io::Resu
 struct Pulse {
     in_flight: AtomicUsize,
     answered: AtomicUsize,
+    n_written: AtomicUsize,
     /// The client does not take what is written.
     blocked: AtomicBool,
 }
 
+/// How far a connection has come: answers that were made, and bytes that the client took.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Moved {
+    answered: usize,
+    n_written: usize,
+}
+
+impl Moved {
+    const fn is_answered(self) -> bool {
+        0 < self.answered
+    }
+}
+
 impl Pulse {
     fn is_busy(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) != 0
+        self.in_flight.load(Ordering::Acquire) != 0
     }
 
-    fn answered(&self) -> usize {
-        self.answered.load(Ordering::Relaxed)
+    fn moved(&self) -> Moved {
+        Moved {
+            answered: self.answered.load(Ordering::Relaxed),
+            n_written: self.n_written.load(Ordering::Relaxed),
+        }
     }
 
     fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    fn note_written<T>(&self, written: &Poll<T>) {
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.blocked.store(written.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Ok(n_bytes)) = written {
+            self.n_written.fetch_add(n_bytes, Ordering::Relaxed);
+        }
+        written
     }
 }
 
-/// An exchange in flight, until the last byte of its answer is taken or it is given up.
+/// An exchange in flight, until the library has its whole answer or it is given up.
 #[derive(Debug)]
 struct InFlight(Arc<Pulse>);
 
@@ -305,8 +335,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        // In this order: who sees it over has to see it answered.
         self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -390,8 +421,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stream<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.pulse.note_written(&written);
-        written
+        self.pulse.note_written(written)
     }
 
     fn poll_write_vectored(
@@ -400,8 +430,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stream<I> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.pulse.note_written(&written);
-        written
+        self.pulse.note_written(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -409,9 +438,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stream<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(context);
-        self.pulse.note_written(&flushed);
-        flushed
+        let flushed = Pin::new(&mut self.io).poll_flush(context).map_ok(|()| 0);
+        self.pulse.note_written(flushed).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -108,7 +108,7 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = self.data.accept() => {
                     let Some(stream) = admit(accepted).await else { continue };
-                    let (http, ending) = (Arc::clone(&http), ending.clone());
+                    let (http, ending) = (Arc::clone(&http), ending.child_token());
                     let handler = Handler(Arc::clone(&gate));
                     match self.tls.clone() {
                         None => tasks.spawn(http.talk(stream, handler, ending)),
@@ -120,7 +120,7 @@ impl Server {
                 }
                 accepted = self.admin.accept() => {
                     let Some(stream) = admit(accepted).await else { continue };
-                    tasks.spawn(Arc::clone(&http).talk(stream, admin.clone(), ending.clone()));
+                    tasks.spawn(Arc::clone(&http).talk(stream, admin.clone(), ending.child_token()));
                 }
             }
         }
