@@ -149,7 +149,7 @@ impl Http {
         let is_over = poll_fn(|context| {
             loop {
                 if let Poll::Ready(end) = Pin::new(&mut connection).poll(context) {
-                    note(end);
+                    note(&end);
                     return Poll::Ready(true);
                 }
                 // Only now: what was read before the call is a request that came in time.
@@ -179,7 +179,7 @@ impl Http {
                 if moved.is_answered() && !pulse.is_busy() && !pulse.is_blocked() {
                     Pin::new(&mut connection).graceful_shutdown();
                     if let Poll::Ready(end) = connection.poll_without_shutdown(context) {
-                        return Poll::Ready(!note(end));
+                        return Poll::Ready(!note(&end));
                     }
                 }
             }
@@ -216,7 +216,7 @@ impl Http {
                 connection.as_mut().graceful_shutdown();
             }
             if let Poll::Ready(end) = connection.as_mut().poll(context) {
-                note(end);
+                note(&end);
                 return Poll::Ready(());
             }
             if pulse.is_busy() || pulse.moved().is_answered() {
@@ -229,8 +229,8 @@ impl Http {
 }
 
 /// Whether a connection ended well. What goes wrong on one is that client's affair.
-fn note(end: hyper::Result<()>) -> bool {
-    if let Err(error) = &end {
+fn note(end: &hyper::Result<()>) -> bool {
+    if let Err(error) = end {
         tracing::debug!(%error, "a connection ended early");
     }
     end.is_ok()
