@@ -158,16 +158,17 @@ impl Http {
                     Pin::new(&mut connection).graceful_shutdown();
                     continue;
                 }
+                // Before the timer is touched: a stream comes by here with each of its chunks.
+                let waits_for_us = pulse.is_busy() && !pulse.is_blocked();
+                if waits_for_us {
+                    *idle_since = Instant::now();
+                    return Poll::Pending;
+                }
                 let now_moved = pulse.moved();
                 if moved != now_moved {
                     moved = now_moved;
                     *idle_since = Instant::now();
                     timer.as_mut().reset(*idle_since + REST.min(self.within));
-                }
-                let waits_for_us = pulse.is_busy() && !pulse.is_blocked();
-                if waits_for_us {
-                    *idle_since = Instant::now();
-                    return Poll::Pending;
                 }
                 ready!(timer.as_mut().poll(context));
                 let silent_from = *idle_since + self.within;
