@@ -31,6 +31,8 @@ MUCH_ALIKE = {
 }
 #: The same for rows that were put together from few phrasings.
 COMPOSED_SHARE = 0.5
+#: Characters below which a text is short.
+SHORT = 400
 #: The share of short texts that an epoch disguises.
 DISGUISED_SHARE = 0.16
 #: Of short texts that were written whole, with typing mistakes beyond those: the commonest disguise.
@@ -169,7 +171,7 @@ def share_of(source: str) -> float:
 def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:
     """Most rows as they are; short English prompts sometimes in a frame, any text in a disguise."""
     dice = draw.random()
-    is_short = len(row.text) < 400
+    is_short = len(row.text) < SHORT
     is_plain = row.role == "prompt" and row.lang == "en" and row.labels.get("injection") != 1
     if frames and frames.forms and is_short and is_plain and row.labels.get("jailbreak") != 1:
         share = 0.3 if row.labels.get("unsafe") == 1 else 0.08

@@ -15,12 +15,12 @@ import random
 from pathlib import Path
 
 import transforms
+from corpus import SHORT
 from devset import is_composed, lines
 
 COMPOSED_SHARE = 0.35
 #: Of short texts that were written whole.
 MISSPELT_SHARE = 0.2
-SHORT = 400
 FIELDS = ["id", "text", "role", "lang", "source", "licence", "labels"]
 
 
