@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release -p portcullis-benches --bin gate` after `cargo build --release`. Proxies
 //! share core 0, the mock upstream and the load share core 1; only one proxy is loaded at a time.
-//! Rounds go through all rows in turn, so that a disturbance of the machine hits every row alike,
-//! and each figure is the median over the rounds. `results/README.md` says how to read it.
+//! Rounds go through all rows in turn, so that a disturbance of the machine hits every row alike, and
+//! each begins with new processes: how a process happens to lie in memory stays with it, and cost one
+//! a third in a whole run. Each figure is the median over the rounds. `results/README.md` says how to
+//! read it.
 
 mod nginx;
 mod summary;
@@ -134,9 +136,10 @@ fn main() -> Result<(), Error> {
     if cli.smoke {
         (cli.rounds, cli.rate, cli.requests) = (1, 100, 500);
     }
-    let mut bench = Bench::start(&cli)?;
     let mut figures: Vec<Figures> = ROWS.iter().map(|_| Figures::new()).collect();
+    let mut verdicts = BTreeMap::new();
     for round in 0..cli.rounds {
+        let mut bench = Bench::start(&cli)?;
         for (row, figures) in ROWS.iter().zip(&mut figures) {
             if !bench.has(row) {
                 continue;
@@ -144,10 +147,11 @@ fn main() -> Result<(), Error> {
             eprintln!("round {}/{}: {}", round + 1, cli.rounds, row.name);
             bench.measure(row, &cli, figures)?;
         }
+        verdicts = bench.verdicts;
     }
     let summary = Summary::of(&figures);
     summary.print();
-    let report = report(&cli, &summary, &figures, &bench.verdicts);
+    let report = report(&cli, &summary, &figures, &verdicts);
     match &cli.json {
         Some(path) => std::fs::write(path, report.to_string() + "\n")?,
         None => println!("{report}"),
