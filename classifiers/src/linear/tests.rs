@@ -273,6 +273,21 @@ async fn a_disguised_word_is_seen_in_the_folded_view() {
 }
 
 #[tokio::test]
+async fn a_misspelt_word_is_seen_as_the_word_it_was_meant_to_be() {
+    let classifier = classifier(&[("weapon", Category::Violence)]);
+    let plain = verdict(&classifier, "where can i buy a weapon").await;
+    let text = "where can i buy a weaopn";
+    let misspelt = verdict(&classifier, text).await;
+    let of_view = |view| misspelt.windows.iter().find(|window| window.view == view);
+    assert!(of_view(View::Raw).is_some(), "as written too");
+    assert_eq!(of_view(View::Respelt).unwrap().span.range, 0..text.len());
+    assert_eq!(
+        top(&misspelt, Category::Violence),
+        top(&plain, Category::Violence)
+    );
+}
+
+#[tokio::test]
 async fn an_empty_text_has_one_window() {
     let verdict = verdict(&classifier(&[]), "").await;
     assert_eq!(verdict.windows.len(), 1);

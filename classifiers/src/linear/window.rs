@@ -4,7 +4,7 @@
 //! Windows are cut on the views and not on the original, so characters that no reader sees cannot
 //! thin a window out.
 
-use portcullis_text::decoded::{Decoded, decoded};
+use portcullis_text::decoded::{Decoded, decoded, respelt};
 use portcullis_text::{View, canonical, canonical::Canonical};
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ impl Views {
     pub(crate) fn of(text: &str) -> Self {
         let (raw, folded) = canonical::views(text);
         let weighty = decoded(text).into_iter().filter(Decoded::is_weighty);
-        let readings = weighty.map(|reading| {
+        let readings = weighty.chain(respelt(text)).map(|reading| {
             let folded = canonical::folded(reading.text());
             (reading, folded)
         });

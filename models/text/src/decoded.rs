@@ -18,6 +18,7 @@ mod letters;
 mod likelier;
 mod markup;
 mod members;
+mod spelling;
 
 use crate::View;
 use crate::canonical::{self, Canonical};
@@ -141,6 +142,20 @@ pub fn decoded(text: &str) -> Vec<Decoded> {
         found.take(letters::reversed(text), None);
     }
     found.0
+}
+
+/// A text with its misspelt words put right, where it is English and has enough of them: by a letter
+/// longer for each of them. It is for classifiers, which know words; a pattern is about letters.
+#[must_use]
+pub fn respelt(text: &str) -> Option<Decoded> {
+    let mut found = Found(Vec::new());
+    if text.is_ascii() {
+        found.take(spelling::respelt(text)?, None);
+    } else {
+        let folded = Arc::new(Layer::canonical(canonical::folded(text)));
+        found.take(spelling::respelt(folded.text.text())?, Some(&folded));
+    }
+    found.0.pop()
 }
 
 struct Found(Vec<Decoded>);

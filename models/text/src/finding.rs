@@ -105,6 +105,9 @@ pub enum View {
     /// Digits and symbols that stand for letters read as these.
     #[serde(rename = "decoded:leet")]
     Leet,
+    /// Misspelt words read as the usual ones they were meant to be.
+    #[serde(rename = "decoded:spelling")]
+    Respelt,
     /// Read from the end to the beginning.
     #[serde(rename = "decoded:reversed")]
     Reversed,
@@ -129,6 +132,7 @@ impl View {
             Self::Spaced => "decoded:spaced",
             Self::Joined => "decoded:joined",
             Self::Leet => "decoded:leet",
+            Self::Respelt => "decoded:spelling",
             Self::Reversed => "decoded:reversed",
             Self::Conversation => "conversation",
         }

@@ -73,12 +73,14 @@ impl Vectors {
     #[must_use]
     pub const fn of_finding(label: Label, view: View) -> Self {
         let by_view = match view {
-            // Punctuation, markup and white space within words are ordinary writing too.
+            // Punctuation, markup and white space within words are ordinary writing too, and so
+            // are slips.
             View::Raw
             | View::Folded
             | View::Joined
             | View::Spaced
             | View::Escapes
+            | View::Respelt
             | View::Conversation => Self::NONE,
             View::Base64
             | View::Base32
