@@ -86,19 +86,25 @@ fn stretches(words: &[Range<usize>]) -> impl Iterator<Item = &[Range<usize>]> {
 /// The misspelt words of a stretch and what they were meant to be; none where the stretch is not
 /// English, or has too few of them.
 fn put_right(text: &str, stretch: &[Range<usize>]) -> Vec<(Range<usize>, &'static str)> {
-    let letters = |word: &Range<usize>| text[word.clone()].to_ascii_lowercase().into_bytes();
+    let in_lower_case = |word: &Range<usize>| {
+        let mut letters = [0; LETTERS.end];
+        let letters_of_word = &mut letters[..word.len()];
+        letters_of_word.copy_from_slice(text[word.clone()].as_bytes());
+        letters_of_word.make_ascii_lowercase();
+        letters
+    };
     let unusual: Vec<_> = stretch
         .iter()
-        .map(|word| (word, letters(word)))
-        .filter(|(_, letters)| !PLACES.contains_key(letters.as_slice()))
+        .map(|word| (word, in_lower_case(word)))
+        .filter(|(word, letters)| !PLACES.contains_key(&letters[..word.len()]))
         .collect();
     if stretch.len() < 2 * unusual.len() {
         return Vec::new();
     }
-    let found: Vec<_> = unusual
-        .iter()
-        .filter_map(|(word, letters)| Some(((*word).clone(), meant_by(letters)?)))
-        .collect();
+    let meant = |(word, letters): &(&Range<usize>, [u8; LETTERS.end])| {
+        Some(((*word).clone(), meant_by(&letters[..word.len()])?))
+    };
+    let found: Vec<_> = unusual.iter().filter_map(meant).collect();
     if found.len() * MISSPELT_OF < stretch.len() {
         return Vec::new();
     }
