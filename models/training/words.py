@@ -3,8 +3,9 @@
     python words.py --data DIR --authored build/authored.jsonl.gz --out models/text/src/decoded/words.txt
 
 Words of three to fifteen letters that stand in at least `LEAST` English training rows, the commonest
-first, without those that are commoner ones with two letters swapped (`thier`). The same rows give the
-same file.
+first, without those that are commoner ones with two letters swapped (`thier`); and the rarer ones
+that a dictionary has (of Debian's `wamerican` and `wbritish`), so that `tuck` is no slip of something
+else. The same rows and dictionaries give the same file.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 import devset
 
 LEAST = 10
+DICTIONARIES = [Path("/usr/share/dict/american-english"), Path("/usr/share/dict/british-english")]
 #: A word is a slip of one that stands in so many times as many rows.
 SLIP = 20
 WORD = re.compile(r"(?<![^\W_'’-])[a-z]{3,15}(?![^\W_])")
@@ -31,13 +33,14 @@ def main() -> None:
     parser.add_argument("--authored", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    known = {word.lower() for path in DICTIONARIES for word in path.read_text("utf-8").split()}
     n_rows: Counter = Counter()
     for path in [*sorted(options.data.glob("train-*.jsonl.gz")), options.authored]:
         for row in devset.lines(path):
             if row.get("lang", "en").lower().startswith("en") and row.get("split") != "dev":
                 n_rows.update(set(WORD.findall(row["text"].lower())))
     words = [word for word, n in sorted(n_rows.items(), key=lambda item: (-item[1], item[0]))
-             if LEAST <= n and not is_slip(word, n_rows)]
+             if word in known or (LEAST <= n and not is_slip(word, n_rows))]
     options.out.write_text("".join(f"{word}\n" for word in words), "ascii")
     print(f"{len(words)} words in {options.out}")
 

@@ -1,5 +1,6 @@
 //! The pieces of a text that are scored: overlapping windows of its raw and folded views, and of
-//! its readings where it wears a disguise.
+//! its readings where it wears a disguise. Of a reading only what says something else than the
+//! text, with what stands around it: a long text with one odd word is not read twice.
 //!
 //! Windows are cut on the views and not on the original, so characters that no reader sees cannot
 //! thin a window out.
@@ -15,13 +16,24 @@ const WINDOW_BYTES: usize = 1024;
 const STRIDE_BYTES: usize = 768;
 /// How far back a cut looks for white space.
 const SLACK_BYTES: usize = 32;
+/// What is read before and after a change of a reading: as much as no window cuts in two.
+const AROUND_BYTES: usize = WINDOW_BYTES - STRIDE_BYTES;
 
 /// The views of a text that say something of their own.
 #[derive(Debug)]
 pub(crate) struct Views {
     raw: Canonical,
     folded: Option<Canonical>,
-    readings: Vec<(Decoded, Canonical)>,
+    excerpts: Vec<Excerpt>,
+}
+
+/// A stretch of a reading.
+#[derive(Debug)]
+struct Excerpt {
+    reading: Decoded,
+    /// Where it begins in the reading.
+    start: usize,
+    folded: Canonical,
 }
 
 /// One window of one view.
@@ -38,14 +50,11 @@ impl Views {
     pub(crate) fn of(text: &str) -> Self {
         let (raw, folded) = canonical::views(text);
         let weighty = decoded(text).into_iter().filter(Decoded::is_weighty);
-        let readings = weighty.chain(respelt(text)).map(|reading| {
-            let folded = canonical::folded(reading.text());
-            (reading, folded)
-        });
+        let readings = weighty.chain(respelt(text));
         Self {
             raw,
             folded,
-            readings: readings.collect(),
+            excerpts: readings.flat_map(excerpts).collect(),
         }
     }
 
@@ -60,7 +69,7 @@ impl Views {
         self.texts().take(n_written).flat_map(ViewText::pieces)
     }
 
-    /// Every view and reading whole: raw first, then folded where it differs, then the readings.
+    /// Raw first, whole, then folded where it differs, then what the readings say.
     pub(crate) fn texts(&self) -> impl Iterator<Item = ViewText<'_>> {
         let written = [
             (View::Raw, Some(&self.raw)),
@@ -70,24 +79,43 @@ impl Views {
             Some(ViewText {
                 view,
                 canonical: canonical?,
-                reading: None,
+                excerpt: None,
             })
         });
-        let readings = self.readings.iter().map(|(reading, folded)| ViewText {
-            view: reading.view(),
-            canonical: folded,
-            reading: Some(reading),
+        let excerpts = self.excerpts.iter().map(|excerpt| ViewText {
+            view: excerpt.reading.view(),
+            canonical: &excerpt.folded,
+            excerpt: Some(excerpt),
         });
-        written.chain(readings)
+        written.chain(excerpts)
     }
 }
 
-/// One view of a text, whole.
+/// A reading where it says something else than the text, and what stands around that.
+fn excerpts(reading: Decoded) -> impl Iterator<Item = Excerpt> {
+    let text = reading.text();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for change in reading.changes() {
+        let start = cut(text, change.start.saturating_sub(AROUND_BYTES));
+        let end = cut(text, change.end + AROUND_BYTES + SLACK_BYTES);
+        match ranges.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => ranges.push(start..end),
+        }
+    }
+    ranges.into_iter().map(move |range| Excerpt {
+        start: range.start,
+        folded: canonical::folded(&reading.text()[range]),
+        reading: reading.clone(),
+    })
+}
+
+/// One view of a text, or a stretch of one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ViewText<'a> {
     pub(crate) view: View,
     canonical: &'a Canonical,
-    reading: Option<&'a Decoded>,
+    excerpt: Option<&'a Excerpt>,
 }
 
 impl<'a> ViewText<'a> {
@@ -98,9 +126,11 @@ impl<'a> ViewText<'a> {
     /// The bytes of the original that a range of the view came from.
     pub(crate) fn origin(&self, range: Range<usize>) -> Range<usize> {
         let range = self.canonical.original_range(range);
-        match self.reading {
+        match self.excerpt {
             None => range,
-            Some(reading) => reading.original_range(range),
+            Some(Excerpt { reading, start, .. }) => {
+                reading.original_range(start + range.start..start + range.end)
+            }
         }
     }
 
@@ -136,17 +166,21 @@ impl Iterator for Ranges<'_> {
             self.next = None;
             return Some(start..self.text.len());
         }
-        self.next = Some(self.cut(start + STRIDE_BYTES));
-        Some(start..self.cut(start + WINDOW_BYTES))
+        self.next = Some(cut(self.text, start + STRIDE_BYTES));
+        Some(start..cut(self.text, start + WINDOW_BYTES))
     }
 }
 
-impl Ranges<'_> {
-    /// The last boundary at or before `at`, after white space when some is near.
-    fn cut(&self, at: usize) -> usize {
-        let at = self.text.floor_char_boundary(at);
-        let near = &self.text.as_bytes()[at - SLACK_BYTES..at];
-        let space = near.iter().rposition(u8::is_ascii_whitespace);
-        space.map_or(at, |found| at - SLACK_BYTES + found + 1)
+/// The last boundary at or before `at`, after white space when some is near; the end of a text that
+/// is no longer.
+fn cut(text: &str, at: usize) -> usize {
+    if text.len() <= at {
+        return text.len();
     }
+    let at = text.floor_char_boundary(at);
+    let nearest = at.saturating_sub(SLACK_BYTES);
+    let space = text.as_bytes()[nearest..at]
+        .iter()
+        .rposition(u8::is_ascii_whitespace);
+    space.map_or(at, |found| nearest + found + 1)
 }

@@ -51,6 +51,12 @@ impl Canonical {
         self.map.original_range(widen(&self.text, range))
     }
 
+    /// Stretches of the view that do not stand as they stood in the original, in order; an empty one
+    /// where something was left out before it.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Range<usize>> {
+        self.map.changes()
+    }
+
     /// Whether every byte of the view stands where it stood in the original.
     #[must_use]
     pub fn is_identity(&self) -> bool {

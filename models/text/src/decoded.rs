@@ -77,6 +77,12 @@ impl Decoded {
     pub fn original_range(&self, range: Range<usize>) -> Range<usize> {
         self.layer.original_range(range)
     }
+
+    /// Where the last disguise was taken off, in order; empty ranges where something was left out.
+    /// What was taken off before it is another reading's.
+    pub fn changes(&self) -> impl Iterator<Item = Range<usize>> {
+        self.layer.text.changes()
+    }
 }
 
 impl fmt::Debug for Decoded {
@@ -242,6 +248,13 @@ impl Found {
         });
         layer
     }
+}
+
+/// Whether letters of another script stand beside an ASCII word, which then is only what of a Russian
+/// word looks like Latin letters.
+fn is_of_longer_word(text: &str, word: Range<usize>) -> bool {
+    let is_letter = |c: char| !c.is_ascii() && c.is_alphabetic();
+    text[..word.start].ends_with(is_letter) || text[word.end..].starts_with(is_letter)
 }
 
 fn unwrap(text: &str) -> Option<Reading> {

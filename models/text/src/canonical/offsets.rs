@@ -121,6 +121,20 @@ impl OffsetMap {
         }
     }
 
+    /// Stretches of the view that do not stand as they stood in the original, in order; an empty one
+    /// where something was left out.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Range<usize>> {
+        let pieces = self.done.iter().chain([&self.last]);
+        let ends = self.done.iter().chain([&self.last]).skip(1);
+        let ends = ends.map(|piece| piece.view).chain([self.view_len]);
+        let mut left_off = 0;
+        pieces.zip(ends).filter_map(move |(piece, end)| {
+            let is_next = std::mem::replace(&mut left_off, piece.end) == piece.start;
+            let end = if piece.linear { piece.view } else { end };
+            (!piece.linear || !is_next).then_some(piece.view as usize..end as usize)
+        })
+    }
+
     fn piece_at(&self, view: u32) -> Piece {
         if self.last.view <= view {
             return self.last;

@@ -2,9 +2,9 @@
 //!
 //! A run counts as encoded when its bytes are text: UTF-8 (or UTF-16 of ASCII), mostly letters,
 //! without control characters. A word of six letters passes for base64 of such by chance less than
-//! once in 200 times, and then reads as gibberish.
+//! once in 200 times, and then reads as gibberish; usual words are not tried.
 
-use super::Reading;
+use super::{Reading, spelling};
 use crate::View;
 use crate::canonical::Canonical;
 use data_encoding::{BASE32_NOPAD, Encoding, Specification};
@@ -111,7 +111,7 @@ fn read_run(text: &str, at: usize, word: usize, tried: &mut Tried) -> Option<Run
             *tried = at + read.again;
         }
     }
-    if word < MIN_RUN && word != 4 {
+    if word < MIN_RUN && word != 4 || MIN_RUN <= word && spelling::is_usual(&text[..word]) {
         return None;
     }
     base32(&text[..word]).or_else(|| base64(text, at, word, &mut tried.base64))

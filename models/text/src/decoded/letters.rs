@@ -1,6 +1,6 @@
 //! Letters that stand apart, letters written as digits and symbols, and letters backwards.
 
-use super::Reading;
+use super::{Reading, is_of_longer_word};
 use crate::View;
 use crate::canonical::Canonical;
 
@@ -281,7 +281,9 @@ fn rewritten(text: &str, letter_of: impl Fn(u8) -> Option<u8>) -> Option<Reading
             .take_while(|byte| is_leet(**byte))
             .count();
         let word = trimmed(&bytes[at..at + word]);
-        if let Some(changed) = plain(word, &letter_of) {
+        if let Some(changed) = plain(word, &letter_of)
+            && !is_of_longer_word(text, at..at + word.len())
+        {
             out.copy(&text[copied..at], copied);
             out.put(&changed.text, at..at + word.len());
             copied = at + word.len();

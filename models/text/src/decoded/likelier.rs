@@ -4,7 +4,7 @@
 //! of letters tell: over a stretch of words the logarithm of the likelihood ratio is added up, and
 //! a stretch that reaches [`MIN_EVIDENCE`] is read.
 
-use super::Reading;
+use super::{Reading, is_of_longer_word};
 use crate::View;
 use crate::canonical::Canonical;
 use std::ops::Range;
@@ -111,6 +111,12 @@ fn stretches(text: &str, demand: Demand) -> Stretches {
         let word = word.count();
         if word == 0 {
             at += 1;
+            continue;
+        }
+        if is_of_longer_word(text, at..at + word) {
+            moved.close(&mut rot13);
+            turned.close(&mut backwards);
+            at += word;
             continue;
         }
         let letters = &bytes[at..at + word];

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Words in at least ten English training rows, the commonest first; `models/training/words.py`
-/// writes them.
+/// Words in at least ten English training rows or a dictionary, the commonest first;
+/// `models/training/words.py` writes them.
 const USUAL: &str = include_str!("words.txt");
 
 /// Letters of the shortest and the longest of them.
@@ -30,6 +30,14 @@ static PLACES: LazyLock<FxHashMap<&'static [u8], usize>> = LazyLock::new(|| {
         .map(|(place, word)| (word.as_bytes(), place))
         .collect()
 });
+
+/// Whether letters are a usual word, in small letters or as a sentence begins with it.
+pub(super) fn is_usual(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    LETTERS.contains(&bytes.len())
+        && bytes[1..].iter().all(u8::is_ascii_lowercase)
+        && PLACES.contains_key(bytes.to_ascii_lowercase().as_slice())
+}
 
 /// The text with its misspelt words put right, where it has enough of them.
 pub(super) fn respelt(text: &str) -> Option<Reading> {

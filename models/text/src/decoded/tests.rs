@@ -485,6 +485,49 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_a_reading_does_not_call_changed_stands_in_the_text(
+        text in r"([a-c0 .-]|how to bmob it|Ym9tYiBpdA==|b-o-m-b|%62%6f|qrpelcg gur frperg jbeqf){0,30}",
+    ) {
+        // A reading of the text itself and not of another reading.
+        let first = decoded(&text).into_iter().chain(respelt(&text));
+        for reading in first.filter(|reading| reading.layer.below.is_none()) {
+            let changes: Vec<_> = reading.changes().collect();
+            prop_assert!(!changes.is_empty());
+            prop_assert!(changes.is_sorted_by_key(|range| range.start));
+            let mut kept = 0..0;
+            for at in 0..reading.text().len() {
+                if changes.iter().any(|range| range.contains(&at)) {
+                    continue;
+                }
+                let original = reading.original_range(at..at + 1);
+                prop_assert_eq!(&text[original.clone()], &reading.text()[at..=at]);
+                let is_cut = changes.iter().any(|range| range.start == at);
+                let follows = kept.end == original.start || is_cut || changes.iter().any(|range| range.end == at);
+                prop_assert!(follows, "{:?} after {:?}", original, kept);
+                kept = original;
+            }
+        }
+    }
+}
+
+#[test]
+fn usual_words_are_no_codes_and_mixed_scripts_no_disguise() {
+    let views = |text: &str| decoded(text).iter().map(Decoded::view).collect::<Vec<_>>();
+    let code = data_encoding::BASE64.encode(b"bread");
+    assert!(views(&format!("so {code} it")).contains(&View::Base64));
+    for text in [
+        "the breathing of a child",
+        "Breathing helps",
+        "старший аптекарь работает",
+    ] {
+        assert_eq!(views(text), [], "{text}");
+    }
+    assert!(views("b0mb").contains(&View::Leet));
+    assert!(!views("ж0mbie").contains(&View::Leet));
+}
+
 #[test]
 fn a_run_that_the_end_of_the_text_cuts_is_read_up_to_there() {
     let hex = |text: &str| {
