@@ -88,7 +88,8 @@ pub struct Job {
     pub unit: Unit,
     /// Whose work it is, for fairness; a keyed hash.
     pub tenant: u64,
-    /// Under which a classifier may keep what it finds for later; nothing is kept without it.
+    /// Under which a classifier may keep what it finds for later, of a stream's windows only what it
+    /// finds in their context; nothing is kept without it.
     pub salt: Option<Salt>,
     /// When the answer is no longer of use.
     pub deadline: Deadline,

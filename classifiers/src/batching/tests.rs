@@ -395,6 +395,23 @@ fn a_ticket_dropped_while_it_waits_is_never_run() {
     assert_eq!(stage.batches(), [[1], [3]]);
 }
 
+#[test]
+fn what_is_done_of_a_ticket_can_be_had_before_its_end_and_is_given_once() {
+    let mut each_alone = config(1);
+    (each_alone.batch.min_tokens, each_alone.batch.max_tokens) = (1, 3);
+    let (engine, stage) = start(each_alone);
+    let (open, began) = stage.hold();
+    let ticket = submit(&engine, &[5, 6, 5]);
+    began.recv().unwrap();
+    assert_eq!(ticket.rows_so_far(), []);
+    open.send(Open::Pass).unwrap();
+    began.recv().unwrap();
+    let first = vec![5.0, 3.0];
+    assert_eq!(ticket.rows_so_far(), [(0, first.clone()), (2, first)]);
+    drop(open);
+    assert_eq!(firsts(ticket), Ok(vec![5, 6, 5]));
+}
+
 /// Two tickets run in one batch; some are dropped meanwhile. Whether the model is told to stop.
 fn check_running_cancel(n_dropped: usize, expected: &[Result<Vec<u32>, Failure>]) {
     let (engine, stage) = start(config(1));

@@ -21,7 +21,7 @@ pub(super) struct Reply(Mutex<Slots>);
 #[derive(Debug)]
 struct Slots {
     n_labels: usize,
-    /// `[n_slots, n_labels]`
+    /// `[n_slots, n_labels]`; not numbers where a row is still missing.
     values: Vec<f32>,
     n_missing: usize,
     failure: Option<Failure>,
@@ -38,7 +38,7 @@ impl Reply {
     pub(super) fn new(n_slots: usize, n_labels: usize) -> Self {
         Self(Mutex::new(Slots {
             n_labels,
-            values: vec![0.0; n_slots * n_labels],
+            values: vec![f32::NAN; n_slots * n_labels],
             n_missing: n_slots,
             failure: None,
             waker: None,
@@ -69,6 +69,11 @@ impl Reply {
     /// Whether every slot was filled, so that nothing of it can be in flight.
     fn is_complete(&self) -> bool {
         lock(&self.0).n_missing == 0
+    }
+
+    /// The values as they are now.
+    fn peek(&self) -> Vec<f32> {
+        lock(&self.0).values.clone()
     }
 
     fn poll(&self, waker: &Waker) -> Poll<Result<Vec<f32>, Failure>> {
@@ -128,6 +133,26 @@ impl Ticket {
             }
             std::thread::park_timeout(left);
         }
+    }
+
+    /// The logits that are there, by sequence, when not all came or not all can: those of a ticket
+    /// that was late. None once it was answered.
+    #[must_use]
+    pub fn rows_so_far(&self) -> Vec<(usize, Vec<f32>)> {
+        let values = self.reply.peek();
+        let rows: Vec<&[f32]> = values.chunks_exact(self.shared.n_labels()).collect();
+        let n_sequences = if self.slots.is_empty() {
+            rows.len()
+        } else {
+            self.slots.len()
+        };
+        let own = (0..n_sequences).filter_map(|idx| {
+            let slot = self.slots.get(idx).copied().unwrap_or(idx);
+            let row = rows.get(slot)?;
+            let is_there = row.iter().all(|logit| logit.is_finite());
+            is_there.then(|| (idx, row.to_vec()))
+        });
+        own.collect()
     }
 
     fn finish(&self, values: Result<Vec<f32>, Failure>) -> Result<Logits, Failure> {

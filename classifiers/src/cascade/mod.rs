@@ -11,7 +11,7 @@ mod screening;
 pub use screening::{Closed, ScreenRequest, Screening, SegmentCoverage};
 
 use crate::cache::VerdictCache;
-use crate::classifier::{Classifier, Failure, Identity, Segment};
+use crate::classifier::{Classifier, Failure, Identity, Segment, Unit};
 use ask::Ask;
 use portcullis_config::{FailureRule, OnFailure};
 use portcullis_text::{Content, Detector, PartId, Scores, Surface, Window};
@@ -78,7 +78,8 @@ impl Cascade {
     /// [`Closed`] when a classifier failed and its rule is `closed`, or `lower_tier` where no lower
     /// tier was asked for the text.
     pub async fn screen(&self, request: ScreenRequest) -> Result<Screening, Closed> {
-        let cache = self.cache.as_deref().filter(|_| request.use_cache);
+        let is_kept = request.use_cache && request.unit == Unit::Text;
+        let cache = self.cache.as_deref().filter(|_| is_kept);
         let reads_context = self.tiers.iter().any(|tier| tier.reads_context());
         let context = request.context.as_ref().filter(|_| reads_context);
         let context_digest = cache

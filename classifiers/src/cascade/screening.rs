@@ -25,7 +25,8 @@ pub struct ScreenRequest {
     pub class: Class,
     /// What a failure means.
     pub on_failure: OnFailure,
-    /// Whether the verdict cache is asked and fed.
+    /// Whether what is known is asked for and what is found remembered. Windows of a stream never
+    /// come again, so of these only the prompt is.
     pub use_cache: bool,
 }
 

@@ -137,7 +137,7 @@ impl NeuralClassifier {
             digest,
         };
         let core = Arc::new(Core {
-            known: KnownWindows::new(&facts.digest, config.known_bytes),
+            known: Arc::new(KnownWindows::new(&facts.digest, config.known_bytes)),
             model,
             engine,
             categories,

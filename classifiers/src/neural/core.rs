@@ -5,7 +5,7 @@ use super::known::KnownWindows;
 use super::labels::evidence;
 use super::read::{ReadWindow, read};
 use super::scale::{Harmless, ModelScale};
-use crate::batching::{Engine, Pass, Sequence, Ticket};
+use crate::batching::{Engine, Logits, Pass, Sequence, Ticket};
 use crate::dataset;
 use crate::linear::LinearModel;
 use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
@@ -21,7 +21,7 @@ const STREAM_WINDOW_TOKENS: usize = 32;
 pub(super) struct Core {
     pub(super) model: Arc<Model>,
     pub(super) engine: Engine,
-    pub(super) known: KnownWindows,
+    pub(super) known: Arc<KnownWindows>,
     /// By label.
     pub(super) categories: Vec<Option<Category>>,
     /// By label, for those that say by which way a text tries to get round a guard.
@@ -80,7 +80,38 @@ pub(super) struct Asked {
     windows: Vec<AskedWindow>,
     /// By segment, what the tier below says of it.
     lower: Vec<[f32; Category::COUNT]>,
-    ticket: Option<Ticket>,
+    submitted: Option<Submitted>,
+}
+
+/// Windows on their way through the engine. What is done when nobody waits any more is remembered,
+/// so that a text that was too long for its deadline is further on when it comes again.
+struct Submitted {
+    ticket: Ticket,
+    /// By row of the ticket, where it is to be remembered.
+    keys: Vec<Option<[u8; 32]>>,
+    known: Arc<KnownWindows>,
+}
+
+impl Submitted {
+    async fn logits(&mut self) -> Result<Logits, Failure> {
+        let logits = (&mut self.ticket).await?;
+        for (key, row) in self.keys.iter().zip(logits.rows()) {
+            if let Some(key) = key {
+                self.known.insert(*key, row);
+            }
+        }
+        Ok(logits)
+    }
+}
+
+impl Drop for Submitted {
+    fn drop(&mut self) {
+        for (idx, row) in self.ticket.rows_so_far() {
+            if let Some(Some(key)) = self.keys.get(idx) {
+                self.known.insert(*key, &row);
+            }
+        }
+    }
 }
 
 struct AskedWindow {
@@ -89,11 +120,15 @@ struct AskedWindow {
     row: Row,
 }
 
-/// Where the outputs for a window come from.
-struct Row {
-    /// Of an earlier job; without them they are the next row of the ticket.
-    known: Option<Arc<[f32]>>,
-    key: Option<[u8; 32]>,
+/// Where the outputs for a window come from: an earlier job, or the next row of the ticket.
+type Row = Option<Arc<[f32]>>;
+
+/// What has to be submitted.
+#[derive(Default)]
+struct Missing {
+    sequences: Vec<Sequence>,
+    /// By sequence, where its outputs will be remembered.
+    keys: Vec<Option<[u8; 32]>>,
 }
 
 impl Core {
@@ -129,21 +164,23 @@ impl Core {
     pub(super) fn ask(&self, job: &Job, is_unwanted: &dyn Fn() -> bool) -> Result<Asked, Failure> {
         let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
         let mut windows = Vec::with_capacity(job.segments.len());
-        let mut sequences = Vec::new();
+        let mut missing = Missing::default();
         let context = match &job.context {
             Some(prompt) if self.is_joined(job) => {
                 let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
                 let mut ids = ids.map_err(|_| Failure::Died)?;
-                Some(self.look_up(job, &mut ids, &mut sequences)?)
+                Some(self.look_up(job.salt, &mut ids, &mut missing)?)
             }
             _ => None,
         };
+        // Windows of a stream never come again.
+        let salt = job.salt.filter(|_| job.unit == Unit::Text);
         let mut said = Vec::new();
         for (segment_idx, segment) in job.segments.iter().enumerate() {
             let text = segment.content.expose();
             said.extend(self.lower.as_ref().map(|lower| lower.model.logits(text)));
             for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
-                let row = self.look_up(job, &mut window.ids, &mut sequences)?;
+                let row = self.look_up(salt, &mut window.ids, &mut missing)?;
                 windows.push(AskedWindow {
                     segment_idx,
                     window,
@@ -151,19 +188,25 @@ impl Core {
                 });
             }
         }
-        let ticket = if sequences.is_empty() {
+        let Missing { sequences, keys } = missing;
+        let submitted = if sequences.is_empty() {
             None
         } else {
-            let submitted = self
+            let ticket = self
                 .engine
-                .submit(sequences, job.class, job.tenant, job.deadline);
-            Some(submitted?)
+                .submit(sequences, job.class, job.tenant, job.deadline)?;
+            let known = Arc::clone(&self.known);
+            Some(Submitted {
+                ticket,
+                keys,
+                known,
+            })
         };
         Ok(Asked {
             context,
             windows,
             lower: said,
-            ticket,
+            submitted,
         })
     }
 
@@ -175,52 +218,35 @@ impl Core {
     /// What is known of a window, or where it is submitted; takes its tokens.
     fn look_up(
         &self,
-        job: &Job,
+        salt: Option<Salt>,
         ids: &mut Vec<u32>,
-        sequences: &mut Vec<Sequence>,
+        missing: &mut Missing,
     ) -> Result<Row, Failure> {
-        let key = job
-            .salt
-            .as_ref()
-            .map(|salt: &Salt| self.known.key(salt, ids));
+        let key = salt.map(|salt| self.known.key(&salt, ids));
         let known = key.and_then(|key| self.known.get(&key));
         if known.is_none() {
-            sequences.push(Sequence::new(std::mem::take(ids)).ok_or(Failure::Died)?);
+            let sequence = Sequence::new(std::mem::take(ids)).ok_or(Failure::Died)?;
+            missing.sequences.push(sequence);
+            missing.keys.push(key);
         }
-        Ok(Row { known, key })
-    }
-
-    /// The outputs for a window, from the next row of the ticket where they are not known.
-    fn outputs<'r>(
-        &self,
-        row: &'r Row,
-        rows: &mut impl Iterator<Item = &'r [f32]>,
-    ) -> Result<&'r [f32], Failure> {
-        if let Some(known) = &row.known {
-            return Ok(known);
-        }
-        let outputs = rows.next().ok_or(Failure::Died)?;
-        if let Some(key) = row.key {
-            self.known.insert(key, outputs);
-        }
-        Ok(outputs)
+        Ok(known)
     }
 
     /// Waits for the engine and puts everything on the scale, in segment order.
-    pub(super) async fn verdict(&self, job: &Job, asked: Asked) -> Result<Verdict, Failure> {
-        let logits = match asked.ticket {
-            Some(ticket) => Some(ticket.await?),
+    pub(super) async fn verdict(&self, job: &Job, mut asked: Asked) -> Result<Verdict, Failure> {
+        let logits = match &mut asked.submitted {
+            Some(submitted) => Some(submitted.logits().await?),
             None => None,
         };
         let mut rows = logits.iter().flat_map(|logits| logits.rows());
         let (mut found, mut joined) = (Vec::new(), Vec::new());
         let context = match &asked.context {
-            Some(row) => Some(self.outputs(row, &mut rows)?),
+            Some(row) => Some(outputs(row, &mut rows)?),
             None => None,
         };
         let mut windows = Vec::with_capacity(asked.windows.len());
         for window in &asked.windows {
-            let mut outputs = self.outputs(&window.row, &mut rows)?;
+            let mut outputs = outputs(&window.row, &mut rows)?;
             let segment = &job.segments[window.segment_idx];
             if let (Some(joining), Some(prompt), true) =
                 (&self.joining, context, is_answer(segment))
@@ -353,6 +379,17 @@ impl Core {
                 .for_each(|(most, own): (&mut f32, _)| *most = most.max(*own));
         }
         Ok(most)
+    }
+}
+
+/// The outputs for a window.
+fn outputs<'r>(
+    row: &'r Row,
+    rows: &mut impl Iterator<Item = &'r [f32]>,
+) -> Result<&'r [f32], Failure> {
+    match row {
+        Some(known) => Ok(known),
+        None => rows.next().ok_or(Failure::Died),
     }
 }
 

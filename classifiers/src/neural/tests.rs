@@ -1,6 +1,7 @@
 //! Small random models of the fixtures behind the classifier boundary.
 
 use super::*;
+use crate::batching::{BatchSeen, Observer};
 use crate::cache::Salts;
 use crate::dataset;
 use crate::{Class, Classifier, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
@@ -8,6 +9,7 @@ use portcullis_models::{LoadOptions, Model};
 use portcullis_text::{Category, Content, Detector, Group, PartId, Surface, Vector, Vectors, View};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -26,13 +28,34 @@ fn copy_of(fixture: &str, sidecar: &str) -> TempDir {
     dir
 }
 
+/// Counts the windows that were run.
+#[derive(Default)]
+struct Ran(AtomicUsize);
+
+impl Observer for Ran {
+    fn batch(&self, batch: BatchSeen) {
+        self.0.fetch_add(batch.n_sequences, Ordering::SeqCst);
+    }
+}
+
+impl Ran {
+    /// How many since it was asked last.
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
+    }
+}
+
 fn start(dir: &Path) -> Result<NeuralClassifier, NeuralError> {
+    start_seen(dir, Arc::new(()))
+}
+
+fn start_seen(dir: &Path, observer: Arc<dyn Observer>) -> Result<NeuralClassifier, NeuralError> {
     let model = Model::load(dir, &LoadOptions::default()).unwrap();
     let config = NeuralConfig {
         n_workers: 2,
         known_bytes: 1 << 20,
     };
-    NeuralClassifier::start(Arc::new(model), config, Arc::new(()))
+    NeuralClassifier::start(Arc::new(model), config, observer)
 }
 
 /// With a scale fitted from texts of its own words.
@@ -183,6 +206,47 @@ async fn what_was_scored_for_a_person_is_not_scored_again_and_stays_the_same() {
         verdict(&neural, job(&["bread and butter"], Some(salt))).await
     );
     assert_eq!(neural.engine_load().n_in_flight, 0);
+}
+
+#[tokio::test]
+async fn what_was_scored_before_nobody_waited_any_more_is_remembered() {
+    let (dir, _) = scaled("bert-multi");
+    let ran = Arc::new(Ran::default());
+    let neural = start_seen(dir.path(), ran.clone()).unwrap();
+    let salt = Salts::new().unwrap().salt_for(1, Some("ann"));
+    let pending = neural.submit(job(&["bread", "butter"], Some(salt)));
+    while 0 < neural.engine_load().n_in_flight {
+        std::thread::yield_now();
+    }
+    drop(pending);
+    assert_eq!(ran.take(), 2);
+    let again = verdict(&neural, job(&["bread", "butter", "salt"], Some(salt))).await;
+    assert_eq!((again.windows.len(), ran.take()), (3, 1));
+}
+
+#[tokio::test]
+async fn the_prompt_of_a_stream_is_scored_once_and_its_windows_each_time() {
+    let (dir, _) = scaled("bert-multi");
+    let config_path = dir.path().join("config.json");
+    let config = std::fs::read_to_string(&config_path).unwrap();
+    let config = config
+        .replace("insult", "as_answer_0")
+        .replace("threat", "as_prompt_0");
+    std::fs::write(config_path, config).unwrap();
+    let sidecar = r#"{"labels": {"toxic": "unsafe"}, "context": [[2.0]]}"#;
+    std::fs::write(dir.path().join("portcullis.json"), sidecar).unwrap();
+    let ran = Arc::new(Ran::default());
+    let neural = start_seen(dir.path(), ran.clone()).unwrap();
+    let salt = Salts::new().unwrap().salt_for(1, Some("ann"));
+    for expected in [2, 1, 1] {
+        let mut stream = job(&["salt and butter"], Some(salt));
+        stream.segments[0].surface = Surface::Completion;
+        stream.unit = Unit::StreamWindow;
+        stream.context = Some(Content::from("how do I bake bread"));
+        // Without a scale it has no verdict.
+        assert_eq!(neural.submit(stream).unwrap().await, Err(Failure::Died));
+        assert_eq!(ran.take(), expected);
+    }
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ impl Gate {
             deadline: Instant::now() + self.config.timeouts.screen,
             class,
             on_failure: self.engine.on_failure(),
-            use_cache: unit == Unit::Text,
+            use_cache: true,
         }
     }
 }
