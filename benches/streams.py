@@ -2,8 +2,9 @@
 
     python streams.py --binary target/release/portcullis --answers dev.jsonl.gz [--json OUT.json]
 
-Answers are the harmless responses of a JSON Lines file, a token (a word) an event, `--rate` tokens
-a second, with `--at-once` streams at a time. The upstream and the clients are one process, so that each
+Answers are the ordinary responses of a JSON Lines file: harmless, and not authored to look like
+harmful ones. Each event has one token, up to eight letters or a sign, which is about as byte-pair
+tokenizers cut English; `--rate` tokens a second, with `--at-once` streams at a time. The upstream and the clients are one process, so that each
 token's way is timed by one clock: from the write at the upstream to the read at the client. Each
 round runs the same answers directly and through the gate; what the gate adds is the difference.
 """
@@ -12,6 +13,7 @@ import argparse
 import asyncio
 import gzip
 import json
+import random
 import re
 import socket
 import statistics
@@ -24,6 +26,7 @@ from pathlib import Path
 BEGIN = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 UNSCREENED = re.compile(r"^portcullis_stream_unscreened_bytes_total\S* (\S+)", re.M)
 TOKENS = re.compile(r"^portcullis_classifier_batch_tokens_sum\S* (\S+)", re.M)
+TOKEN = re.compile(r"\s*(?:\w{1,8}|[^\w\s])")
 
 
 class Upstream:
@@ -135,10 +138,11 @@ def answers_of(path, n, most):
     with opener(path, "rt", encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            tokens = re.findall(r"\s*\S+", row["text"])[:most]
-            if row.get("role") == "response" and row["labels"].get("unsafe") == 0 and len(tokens) > 40:
+            is_ordinary = row["labels"].get("unsafe") == 0 and not row["source"].startswith("authored")
+            tokens = TOKEN.findall(row["text"])[:most]
+            if row.get("role") == "response" and is_ordinary and len(tokens) > 40:
                 found.append(tokens)
-    return found[:n]
+    return random.Random(0).sample(found, min(n, len(found)))
 
 
 def free_port():

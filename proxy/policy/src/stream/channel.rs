@@ -203,18 +203,23 @@ impl Channel {
 
     /// What stands behind the last grid point, with its overlap.
     pub(crate) fn cut_rest(&mut self, config: &StreamConfig) -> Option<Stretch> {
-        let n_tokens = self.next_grid - config.stride;
+        self.cut_behind_grid(config.stride, config.overlap)
+    }
+
+    /// The same while text still comes, for a provisional check; counted against its budget. It
+    /// decides nothing, so a third of the overlap will do.
+    pub(crate) fn cut_tail(&mut self, config: &StreamConfig) -> Option<Stretch> {
+        self.n_tails += 1;
+        self.cut_behind_grid(config.stride, config.overlap / 3)
+    }
+
+    fn cut_behind_grid(&mut self, stride: usize, overlap: usize) -> Option<Stretch> {
+        let n_tokens = self.next_grid - stride;
         if self.edge(n_tokens) == self.text.len() {
             return None;
         }
-        let start = self.edge(n_tokens.saturating_sub(config.overlap));
+        let start = self.edge(n_tokens.saturating_sub(overlap));
         Some(self.stretch(start..self.text.len()))
-    }
-
-    /// The same while text still comes, for a provisional check; counted against its budget.
-    pub(crate) fn cut_tail(&mut self, config: &StreamConfig) -> Option<Stretch> {
-        self.n_tails += 1;
-        self.cut_rest(config)
     }
 
     /// The whole text at its end, unless one check has seen all of it already.
