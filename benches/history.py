@@ -31,14 +31,15 @@ def texts_of(path):
 
 
 def turns_of(texts, n_tokens, each):
-    """Turns of `each` tokens, `n_tokens` together, user and assistant by turns."""
+    """Turns of whole texts, each of `each` tokens or little more, `n_tokens` together, user and
+    assistant by turns."""
     joined, turns = iter(texts), []
     while len(turns) * each < n_tokens:
-        turn = ""
+        turn = next(joined)
         while len(turn) < each * TOKEN:
-            turn += next(joined) + " "
+            turn += " " + next(joined)
         role = "assistant" if len(turns) % 2 else "user"
-        turns.append({"role": role, "content": turn[: each * TOKEN]})
+        turns.append({"role": role, "content": turn})
     return turns
 
 

@@ -206,7 +206,7 @@ impl Found {
         }
         self.read_leet(text, layer);
         for reading in members::members(text)
-            .into_iter()
+            .chain(members::added_up(text))
             .chain(markup::unmarked(text))
         {
             self.take(reading, layer);
