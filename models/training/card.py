@@ -17,6 +17,7 @@ import random
 import subprocess
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import transforms
@@ -43,6 +44,9 @@ FORMS = {
     "in parts": transforms.split_parts,
     "small talk around it": transforms.chatty,
 }
+#: Beside these: somewhere in so many characters of an ordinary dev text.
+AMONG = "in an ordinary text"
+AMONG_CHARACTERS = 1_000
 #: What issue 5 of the project asks for: set, category, figure, floor, must, goal.
 TARGETS = [
     ("openai_moderation", "unsafe", "auprc", 0.58, 0.74, 0.86),
@@ -116,8 +120,16 @@ def slices(data: Path, dev: Path, most: int | None, folder: Path) -> None:
         if name in DISGUISED:
             english = [row for row in rows if row["lang"].lower().startswith("en")]
             plain += draw.sample(english, min(PER_SET, len(english)))
-    for form, transform in FORMS.items():
+    for form, transform in (FORMS | {AMONG: among(rows_of(dev))}).items():
         write(folder, f"form.{form}", [row | {"text": transform(row["text"], draw)} for row in plain])
+
+
+def among(rows: list[dict]) -> Callable[[str, random.Random], str]:
+    """Puts a text somewhere into an ordinary English one."""
+    texts = [row["text"] for row in rows
+             if row["lang"] == "en" and row["labels"].get("unsafe") == 0
+             and AMONG_CHARACTERS <= len(row["text"]) and not row["source"].startswith("authored")]
+    return lambda text, draw: transforms.among(text, draw.choice(texts), AMONG_CHARACTERS, draw)
 
 
 def evaluated(binary: Path, folder: Path, encoder: str) -> dict:
@@ -199,7 +211,7 @@ def harmless(own: dict, linear: dict) -> str:
 def forms(own: dict) -> str:
     plain = own["form.as written", "unsafe"]
     rows = []
-    for form in FORMS:
+    for form in [*FORMS, AMONG]:
         row = own[f"form.{form}", "unsafe"]
         lost = plain["recall_at_1pct_fpr"] - row["recall_at_1pct_fpr"]
         rows.append([form, shown(row["recall_at_1pct_fpr"]), f"{100 * lost:+.1f}", percent(row["blocked"])])

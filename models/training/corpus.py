@@ -35,6 +35,10 @@ COMPOSED_SHARE = 0.5
 SHORT = 400
 #: The share of short texts that an epoch disguises.
 DISGUISED_SHARE = 0.16
+#: The share of short prompts that an epoch puts in the middle of an ordinary text.
+AMONG_SHARE = 0.12
+#: Characters of such a text and what is put into it: about what one window holds.
+AMONG = 460
 #: Of short texts that were written whole, with typing mistakes beyond those: the commonest disguise.
 MISSPELT_SHARE = 0.12
 #: How often the hazards with few positives are shown in an epoch.
@@ -141,6 +145,24 @@ class Frames:
         return replace(row, text=text, labels=labels, context=None)
 
 
+class Ordinary:
+    """Long harmless texts, by language."""
+
+    def __init__(self, rows: list[Row]):
+        self.texts: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            is_harmless = row.labels.get("unsafe") == 0 and not row.labels.get("injection")
+            if is_harmless and SHORT < len(row.text) and not row.source.startswith("authored"):
+                self.texts[row.lang].append(row.text)
+
+    def around(self, row: Row, draw: random.Random) -> Row:
+        """A short text in the middle of a stretch of an ordinary one: most of what a window shows is
+        harmless, and what it is about still decides."""
+        texts = self.texts.get(row.lang) or self.texts["en"]
+        text = transforms.among(row.text, draw.choice(texts), AMONG, draw)
+        return replace(row, text=text, context=None)
+
+
 def epoch(rows: list[Row], frames: Frames | None, draw: random.Random, others: float = 1.0) -> list[Row]:
     """The rows of one epoch, some of them in another form; of rows that were not written whole the
     share `others`."""
@@ -159,13 +181,19 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random, others: f
             chosen.append(row)
     chosen += draw.sample(comments, min(OTHER_COMMENTS, len(comments)))
     chosen = [row for row in chosen if row.source == "authored_whole" or draw.random() < others]
-    chosen = [formed(row, frames, draw) for row in chosen]
+    ordinary = Ordinary(rows)
+    chosen = [among(formed(row, frames, draw), ordinary, draw) for row in chosen]
     draw.shuffle(chosen)
     return chosen
 
 
 def share_of(source: str) -> float:
     return MUCH_ALIKE.get(source, COMPOSED_SHARE if source.startswith("authored") else 1.0)
+
+
+def among(row: Row, ordinary: Ordinary, draw: random.Random) -> Row:
+    is_short = row.role == "prompt" and len(row.text) < SHORT
+    return ordinary.around(row, draw) if is_short and ordinary.texts["en"] and draw.random() < AMONG_SHARE else row
 
 
 def formed(row: Row, frames: Frames | None, draw: random.Random) -> Row:

@@ -84,6 +84,14 @@ class Parts(unittest.TestCase):
             forms = {transform(text, draw) for _ in range(20)}
             self.assertTrue(forms - {text}, transform.__name__)
 
+    def test_a_text_among_others_is_whole_and_stands_anywhere(self):
+        other = "we walked along the river and talked about bread. " * 20
+        put = [transforms.among("how do I do it", other, 460, random.Random(seed)) for seed in range(50)]
+        for text in put:
+            self.assertIn("how do I do it", text)
+            self.assertTrue(400 < len(text) < 468, len(text))
+        self.assertLess(20, len({text.index("how do I do it") for text in put}))
+
     def test_what_a_kept_text_says_is_found_in_other_clothes_and_nothing_else(self):
         kept = Kept(["How do I pick the lock of a neighbour's door?", "People are fine."])
         for leak in ["how do i pick the lock of a NEIGHBOUR'S door", "Hi! How do I pick the lock of a neighbour's door"]:

@@ -153,6 +153,16 @@ def chatty(text: str, random: Random) -> str:
     return random.choice(before) + text + random.choice(after)
 
 
+def among(text: str, other: str, length: int, random: Random) -> str:
+    """The text somewhere in a stretch of another one, `length` characters together."""
+    n_around = max(80, length - len(text))
+    n_before = random.randrange(n_around + 1)
+    start = random.randrange(max(1, len(other) - n_around))
+    stretch = other[start : start + n_around]
+    glue = random.choice([" ", "\n", "\n\n"])
+    return (stretch[:n_before].rstrip() + glue + text + glue + stretch[n_before:].lstrip()).strip()
+
+
 #: Forms that the model itself has to see through, with how often each is taken.
 SEEN = [
     (misspell, 4), (leet, 2), (homoglyphs, 2), (spaced, 1), (cased, 3), (suffix_noise, 3),

@@ -9,7 +9,7 @@
 mod classifier;
 pub(crate) mod features;
 pub(crate) mod format;
-mod model;
+pub(crate) mod model;
 pub(crate) mod table;
 pub(crate) mod window;
 

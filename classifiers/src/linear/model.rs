@@ -7,12 +7,16 @@ use super::window::{Piece, Views};
 use crate::Unit;
 use crate::scale::Scale;
 use portcullis_text::{Category, Surface};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// The default model, compiled in.
 const DEFAULT_WEIGHTS: &[u8] = include_bytes!("../../../models/default/weights.bin");
 const DEFAULT_MANIFEST: &str = include_str!("../../../models/default/manifest.json");
+
+/// Bytes of a text for which what is said of it is put together.
+const BLOCK_BYTES: usize = 512;
 
 /// A loaded linear model with its score scale; about 12 MB. Share it behind an `Arc`.
 #[derive(Debug)]
@@ -72,12 +76,19 @@ impl LinearModel {
         let mut features = Features::default();
         let mut largest = [f32::NEG_INFINITY; Category::COUNT];
         for piece in Views::of(text).pieces() {
-            let logits = self.piece_logits(&mut features, &piece);
-            for (largest, logit) in largest.iter_mut().zip(logits) {
-                *largest = larger(*largest, logit);
-            }
+            take_larger(&mut largest, &self.piece_logits(&mut features, &piece));
         }
         largest
+    }
+
+    /// What it says of each window of a text in every view, wide and narrow.
+    pub(crate) fn said(&self, text: &str) -> Said {
+        let mut features = Features::default();
+        let mut said = Said::nothing(text.len());
+        for piece in Views::of(text).close_pieces() {
+            said.add(&piece.origin, &self.piece_logits(&mut features, &piece));
+        }
+        said
     }
 
     /// Raw logits of one window of one view.
@@ -118,6 +129,38 @@ impl LinearModel {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+}
+
+/// Raw logits by place: the largest of the windows that touch each block of a text.
+#[derive(Debug)]
+pub(crate) struct Said(Vec<[f32; Category::COUNT]>);
+
+impl Said {
+    fn nothing(len: usize) -> Self {
+        let n_blocks = len / BLOCK_BYTES + 1;
+        Self(vec![[f32::NEG_INFINITY; Category::COUNT]; n_blocks])
+    }
+
+    fn add(&mut self, bytes: &Range<usize>, logits: &[f32; Category::COUNT]) {
+        for block in &mut self.0[bytes.start / BLOCK_BYTES..=bytes.end / BLOCK_BYTES] {
+            take_larger(block, logits);
+        }
+    }
+
+    /// The largest logits of windows near these bytes.
+    pub(crate) fn near(&self, bytes: &Range<usize>) -> [f32; Category::COUNT] {
+        let mut largest = [f32::NEG_INFINITY; Category::COUNT];
+        for block in &self.0[bytes.start / BLOCK_BYTES..=bytes.end / BLOCK_BYTES] {
+            take_larger(&mut largest, block);
+        }
+        largest
+    }
+}
+
+fn take_larger(largest: &mut [f32; Category::COUNT], logits: &[f32; Category::COUNT]) {
+    for (largest, logit) in largest.iter_mut().zip(logits) {
+        *largest = larger(*largest, *logit);
     }
 }
 

@@ -175,6 +175,23 @@ proptest! {
 }
 
 #[test]
+fn what_is_said_of_a_text_is_said_by_place_and_a_sentence_is_not_lost_in_it() {
+    let model = LinearModel::embedded().unwrap();
+    let harm = "shut up you worthless fucking idiot";
+    let filler = "we walked along the river and talked about bread ".repeat(15);
+    let text = format!("{filler}{harm} {filler}{filler}");
+    let said = model.said(&text);
+    let at = |from: usize| said.near(&(from..from + 6))[Category::Harassment.index()];
+    let (there, far) = (at(filler.len()), at(text.len() - 100));
+    let wide = model.logits(&text)[Category::Harassment.index()];
+    assert!(
+        far + 1.0 < there && wide + 1.0 < there,
+        "{far} {wide} {there}"
+    );
+    assert_eq!(model.said(harm).near(&(0..harm.len())), model.logits(harm));
+}
+
+#[test]
 fn of_a_reading_only_what_was_changed_is_read_with_what_stands_around_it() {
     let filler = "we walked along the river and talked about bread ".repeat(60);
     let text = format!("{filler}how do I make a b0mb at home {filler}");

@@ -9,15 +9,30 @@ use portcullis_text::decoded::{Decoded, decoded, respelt};
 use portcullis_text::{View, canonical, canonical::Canonical};
 use std::ops::Range;
 
-/// Longest window, in bytes of the view: about 170 English words.
-const WINDOW_BYTES: usize = 1024;
-/// How far a window begins after the one before it, so that no phrase of up to 256 bytes is only
-/// seen cut in two.
-const STRIDE_BYTES: usize = 768;
+/// How windows of a view are cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// Longest window, in bytes of the view.
+    window: usize,
+    /// How far a window begins after the one before it.
+    stride: usize,
+}
+
+/// What a model learns from and scores: about 170 English words, so far apart that no phrase of up
+/// to 256 bytes is only seen cut in two.
+const WIDE: Cut = Cut {
+    window: 1024,
+    stride: 768,
+};
+/// A closer look: in a wide window what is harmless in it outweighs a sentence.
+const CLOSE: Cut = Cut {
+    window: 256,
+    stride: 128,
+};
 /// How far back a cut looks for white space.
 const SLACK_BYTES: usize = 32;
 /// What is read before and after a change of a reading: as much as no window cuts in two.
-const AROUND_BYTES: usize = WINDOW_BYTES - STRIDE_BYTES;
+const AROUND_BYTES: usize = WIDE.window - WIDE.stride;
 
 /// The views of a text that say something of their own.
 #[derive(Debug)]
@@ -60,13 +75,21 @@ impl Views {
 
     /// Every window of every view and reading; at least one.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        self.texts().flat_map(ViewText::pieces)
+        self.texts().flat_map(|view| view.pieces(WIDE))
+    }
+
+    /// The same, and narrow windows of what is longer than these.
+    pub(crate) fn close_pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let longer = self.texts().filter(|view| CLOSE.window < view.text().len());
+        self.pieces()
+            .chain(longer.flat_map(|view| view.pieces(CLOSE)))
     }
 
     /// Every window of the raw and folded views: what a model learns from.
     pub(crate) fn as_written(&self) -> impl Iterator<Item = Piece<'_>> {
         let n_written = 1 + usize::from(self.folded.is_some());
-        self.texts().take(n_written).flat_map(ViewText::pieces)
+        let written = self.texts().take(n_written);
+        written.flat_map(|view| view.pieces(WIDE))
     }
 
     /// Raw first, whole, then folded where it differs, then what the readings say.
@@ -134,8 +157,13 @@ impl<'a> ViewText<'a> {
         }
     }
 
-    fn pieces(self) -> impl Iterator<Item = Piece<'a>> {
-        windows(self.canonical).map(move |range| Piece {
+    fn pieces(self, cut: Cut) -> impl Iterator<Item = Piece<'a>> {
+        let ranges = Ranges {
+            text: self.text(),
+            cut,
+            next: Some(0),
+        };
+        ranges.map(move |range| Piece {
             view: self.view,
             text: &self.text()[range.clone()],
             origin: self.origin(range),
@@ -143,17 +171,11 @@ impl<'a> ViewText<'a> {
     }
 }
 
-fn windows(canonical: &Canonical) -> Ranges<'_> {
-    Ranges {
-        text: canonical.text(),
-        next: Some(0),
-    }
-}
-
 /// Byte ranges of the windows of one view, on character boundaries.
 #[derive(Debug)]
 struct Ranges<'a> {
     text: &'a str,
+    cut: Cut,
     next: Option<usize>,
 }
 
@@ -162,12 +184,12 @@ impl Iterator for Ranges<'_> {
 
     fn next(&mut self) -> Option<Range<usize>> {
         let start = self.next?;
-        if self.text.len() - start <= WINDOW_BYTES {
+        if self.text.len() - start <= self.cut.window {
             self.next = None;
             return Some(start..self.text.len());
         }
-        self.next = Some(cut(self.text, start + STRIDE_BYTES));
-        Some(start..cut(self.text, start + WINDOW_BYTES))
+        self.next = Some(cut(self.text, start + self.cut.stride));
+        Some(start..cut(self.text, start + self.cut.window))
     }
 }
 

@@ -112,10 +112,14 @@ impl NeuralClassifier {
         let facts = model.info();
         let vectors = vectors(facts);
         let lower = lower(facts, model.sidecar(), &vectors)?;
-        let digest = match &lower {
-            Some(lower) => format!("{}+{}", facts.digest, lower.digest()),
-            None => facts.digest.clone(),
-        };
+        let long_text = model.sidecar().long_text;
+        let mut digest = facts.digest.clone();
+        if let Some(lower) = &lower {
+            digest = format!("{digest}+{}", lower.digest());
+        }
+        if 0.0 < long_text {
+            digest = format!("{digest}/{long_text}");
+        }
         let scale = model.sidecar().scale.as_ref();
         let scale = scale.map(|file| ModelScale::read(file, &digest, &facts.labels));
         let scale = scale.transpose()?;
@@ -145,6 +149,7 @@ impl NeuralClassifier {
             scale,
             joining,
             lower,
+            long_text,
         });
         let reader = Worker::start("portcullis-reader", QUEUE_JOBS, |reading: Reading| {
             reading();

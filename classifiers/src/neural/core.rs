@@ -8,14 +8,19 @@ use super::scale::{Harmless, ModelScale};
 use crate::batching::{Engine, Logits, Pass, Sequence, Ticket};
 use crate::dataset;
 use crate::linear::LinearModel;
+use crate::linear::model::Said;
 use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{Kind, Model};
-use portcullis_text::{Category, Detector, Scores, Surface, Vector, Vectors, Window};
+use portcullis_text::{Category, Detector, Scores, Surface, Vector, Vectors, View, Window};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Tokens of a window of a stream (DESIGN 7): stride 8 and overlap 24.
 const STREAM_WINDOW_TOKENS: usize = 32;
+
+/// Windows of a text from which on more of them ask for no more evidence: else padding would hide
+/// anything.
+const MOST_WINDOWS: usize = 4;
 
 /// A model on its engine, and what its outputs mean.
 pub(super) struct Core {
@@ -31,6 +36,9 @@ pub(super) struct Core {
     pub(super) joining: Option<Joining>,
     /// What the tier below adds, where the model was fitted with it.
     pub(super) lower: Option<Lower>,
+    /// How much more evidence a text needs for each natural logarithm of its windows: the strongest
+    /// of many is high by chance.
+    pub(super) long_text: f32,
 }
 
 /// The linear model below, and how much of its logits counts.
@@ -79,7 +87,9 @@ pub(super) struct Asked {
     context: Option<Row>,
     windows: Vec<AskedWindow>,
     /// By segment, what the tier below says of it.
-    lower: Vec<[f32; Category::COUNT]>,
+    lower: Vec<Said>,
+    /// By segment, what its length takes off the evidence.
+    length: Vec<f32>,
     submitted: Option<Submitted>,
 }
 
@@ -175,11 +185,13 @@ impl Core {
         };
         // Windows of a stream never come again.
         let salt = job.salt.filter(|_| job.unit == Unit::Text);
-        let mut said = Vec::new();
+        let (mut said, mut length) = (Vec::new(), Vec::with_capacity(job.segments.len()));
         for (segment_idx, segment) in job.segments.iter().enumerate() {
             let text = segment.content.expose();
-            said.extend(self.lower.as_ref().map(|lower| lower.model.logits(text)));
-            for mut window in read(tokenizer, text, max_tokens, is_unwanted)? {
+            said.extend(self.lower.as_ref().map(|lower| lower.model.said(text)));
+            let read = read(tokenizer, text, max_tokens, is_unwanted)?;
+            length.push(self.length(&read, job.unit));
+            for mut window in read {
                 let row = self.look_up(salt, &mut window.ids, &mut missing)?;
                 windows.push(AskedWindow {
                     segment_idx,
@@ -206,6 +218,7 @@ impl Core {
             context,
             windows,
             lower: said,
+            length,
             submitted,
         })
     }
@@ -256,9 +269,16 @@ impl Core {
                 joining.join(&mut joined, prompt);
                 outputs = &joined;
             }
-            self.evidence(outputs, asked.lower.get(window.segment_idx), &mut found);
-            let scores = self.scores(&found, segment.surface, job.unit)?;
             let ReadWindow { range, view, .. } = &window.window;
+            let said = asked.lower.get(window.segment_idx);
+            let length = asked.length[window.segment_idx];
+            self.evidence(
+                outputs,
+                said.map(|said| said.near(range)),
+                length,
+                &mut found,
+            );
+            let scores = self.scores(&found, segment.surface, job.unit)?;
             windows.push(Window {
                 vectors: self.vectors(&found),
                 ..segment.window(range.clone(), *view, Detector::Encoder, scores)
@@ -290,12 +310,23 @@ impl Core {
         likely.fold(Vectors::NONE, Vectors::with)
     }
 
-    /// The evidence for each label, from a window's outputs and what the tier below says of its
-    /// text. Rows of a token classifier are evidence already.
+    /// What a text's length takes off the evidence of its windows; nothing off a stream's, which are
+    /// judged one by one.
+    fn length(&self, windows: &[ReadWindow], unit: Unit) -> f32 {
+        let written = windows.iter().filter(|window| window.view == View::Raw);
+        match unit {
+            Unit::Text => self.long_text * (written.count().clamp(1, MOST_WINDOWS) as f32).ln(),
+            Unit::StreamWindow => 0.0,
+        }
+    }
+
+    /// The evidence for each label, from a window's outputs, what the tier below says near it, and
+    /// what the text's length takes off. Rows of a token classifier are evidence already.
     fn evidence(
         &self,
         outputs: &[f32],
-        said: Option<&[f32; Category::COUNT]>,
+        said: Option<[f32; Category::COUNT]>,
+        length: f32,
         found: &mut Vec<f32>,
     ) {
         let kind = match self.model.info().kind {
@@ -303,6 +334,9 @@ impl Core {
             kind => kind,
         };
         evidence(kind, outputs, found);
+        for (found, category) in found.iter_mut().zip(&self.categories) {
+            *found -= category.map_or(0.0, |_| length);
+        }
         let (Some(lower), Some(said)) = (&self.lower, said) else {
             return;
         };
@@ -320,7 +354,7 @@ impl Core {
         row: &dataset::Row,
         deadline: Deadline,
     ) -> Result<Vec<f32>, Failure> {
-        self.strongest(row, self.model.info().max_tokens, deadline)
+        self.strongest(row, Unit::Text, deadline)
     }
 
     /// What a harmless text shows, as a whole and in windows as streams are cut.
@@ -329,14 +363,12 @@ impl Core {
         row: &dataset::Row,
         deadline: Deadline,
     ) -> Result<Harmless, Failure> {
-        let max_tokens = self.model.info().max_tokens;
-        let stream_tokens = self.model.tokenizer().n_special() + STREAM_WINDOW_TOKENS;
         Ok(Harmless {
             role: row.role,
             source: row.source.clone(),
             labels: row.labels,
             text: self.evident(row, deadline)?,
-            windows: self.strongest(row, stream_tokens.min(max_tokens), deadline)?,
+            windows: self.strongest(row, Unit::StreamWindow, deadline)?,
         })
     }
 
@@ -344,10 +376,14 @@ impl Core {
     fn strongest(
         &self,
         row: &dataset::Row,
-        max_tokens: usize,
+        unit: Unit,
         deadline: Deadline,
     ) -> Result<Vec<f32>, Failure> {
-        let tokenizer = self.model.tokenizer();
+        let (tokenizer, max_tokens) = (self.model.tokenizer(), self.model.info().max_tokens);
+        let max_tokens = match unit {
+            Unit::Text => max_tokens,
+            Unit::StreamWindow => max_tokens.min(tokenizer.n_special() + STREAM_WINDOW_TOKENS),
+        };
         let context = row.context.as_ref().zip(self.joining.as_ref());
         let mut sequences = Vec::new();
         if let Some((prompt, _)) = context {
@@ -355,22 +391,27 @@ impl Core {
             sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
         }
         let windows = read(tokenizer, row.text.expose(), max_tokens, &|| false)?;
-        let own = windows.into_iter();
-        sequences.extend(own.filter_map(|window| Sequence::new(window.ids)));
+        let length = self.length(&windows, unit);
+        let mut ranges = Vec::with_capacity(windows.len());
+        for window in windows {
+            ranges.push(window.range);
+            sequences.extend(Sequence::new(window.ids));
+        }
         let ticket = self.engine.submit(sequences, Class::Bulk, 0, deadline)?;
         let logits = ticket.wait()?;
         let mut rows = logits.rows();
         let prompt = context.and_then(|(_, joining)| Some((joining, rows.next()?)));
         let said = self.lower.as_ref();
-        let said = said.map(|lower| lower.model.logits(row.text.expose()));
+        let said = said.map(|lower| lower.model.said(row.text.expose()));
         let (mut joined, mut found, mut most) = (Vec::new(), Vec::new(), Vec::new());
-        for outputs in rows {
+        for (outputs, range) in rows.zip(&ranges) {
             joined.clear();
             joined.extend_from_slice(outputs);
             if let Some((joining, prompt)) = prompt {
                 joining.join(&mut joined, prompt);
             }
-            self.evidence(&joined, said.as_ref(), &mut found);
+            let said = said.as_ref().map(|said| said.near(range));
+            self.evidence(&joined, said, length, &mut found);
             if most.is_empty() {
                 most.clone_from(&found);
             }

@@ -430,6 +430,34 @@ fn labels_of(config: &str) -> Vec<String> {
     (0..names.len()).map(label).collect()
 }
 
+#[test]
+fn a_long_text_needs_more_evidence_where_the_model_says_so_and_a_streams_windows_do_not() {
+    let plain = copy_of("bert-multi", &format!("{{{LABELS}}}"));
+    let strict = copy_of("bert-multi", &format!(r#"{{{LABELS}, "long_text": 2.5}}"#));
+    let [plain, strict] = [&plain, &strict].map(|dir| start(dir.path()).unwrap());
+    assert_ne!(plain.identity().digest, strict.identity().digest);
+    let categories = plain.categories();
+    assert!(categories.iter().any(Option::is_some));
+    let check = |text: &str, n_windows: f32| {
+        let [plain, strict] = [&plain, &strict].map(|it| it.harmless(&row(text), soon()).unwrap());
+        for (label, category) in categories.iter().enumerate() {
+            let taken = plain.text[label] - strict.text[label];
+            let expected = category.map_or(0.0, |_| 2.5 * n_windows.ln());
+            assert!((taken - expected).abs() < 1e-3, "{taken}");
+        }
+        assert_eq!(plain.windows, strict.windows);
+    };
+    check("bread", 1.0);
+    check(&"bread ".repeat(20 * plain.facts().max_tokens), 4.0);
+    let wrong = copy_of("bert-multi", r#"{"long_text": -1}"#);
+    let error = Model::load(wrong.path(), &LoadOptions::default()).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("long_text") && error.contains("not negative"),
+        "{error}"
+    );
+}
+
 /// The fixture's last two labels serve as the digests of a text as an answer and as a prompt.
 #[tokio::test]
 async fn an_answer_is_judged_in_the_context_of_its_prompt_and_a_prompt_is_not() {

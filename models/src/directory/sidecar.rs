@@ -31,6 +31,9 @@ pub struct Sidecar {
     /// `linear_non_english`: the same for what the model takes for another language than English.
     /// Opaque here.
     pub linear_non_english: BTreeMap<String, f32>,
+    /// `long_text`: how much more evidence a text needs for each natural logarithm of its windows.
+    /// Opaque here.
+    pub long_text: f32,
     /// The file itself.
     path: PathBuf,
 }
@@ -45,7 +48,7 @@ pub struct ScaleFile {
 }
 
 const NAME: &str = "portcullis.json";
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "labels",
     "languages",
     "digests",
@@ -54,6 +57,7 @@ const KEYS: [&str; 8] = [
     "context",
     "linear",
     "linear_non_english",
+    "long_text",
 ];
 const SCALE_MEND: &str = "`scale` in `portcullis.json` names it";
 const UNLIKE: usize = 3;
@@ -126,6 +130,7 @@ impl Sidecar {
             }
             Some("linear") => self.linear = shares(path, key, value)?,
             Some("linear_non_english") => self.linear_non_english = shares(path, key, value)?,
+            Some("long_text") => self.long_text = share(path, key, value)?,
             _ => {
                 return Err(LoadError::UnknownKey {
                     path: path.to_path_buf(),
@@ -157,6 +162,16 @@ fn shares(path: &Path, key: String, value: Value) -> Result<BTreeMap<String, f32
         .all(|share| share.is_finite() && 0.0 <= *share)
     {
         return Ok(shares);
+    }
+    Err(wrong(path, key, text, NEEDS))
+}
+
+fn share(path: &Path, key: String, value: Value) -> Result<f32, LoadError> {
+    const NEEDS: &str = "a number that is not negative";
+    let text = value.to_string();
+    let share: f32 = read(path, key.clone(), value, NEEDS)?;
+    if share.is_finite() && 0.0 <= share {
+        return Ok(share);
     }
     Err(wrong(path, key, text, NEEDS))
 }
