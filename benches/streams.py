@@ -12,6 +12,7 @@ round runs the same answers directly and through the gate; what the gate adds is
 import argparse
 import asyncio
 import gzip
+import itertools
 import json
 import random
 import re
@@ -132,7 +133,8 @@ def figures(direct, gate):
     }
 
 
-def answers_of(path, n, most):
+def answers_of(path, n, most, whole):
+    """`n` answers of `most` tokens at most; with `whole` of just as many, put together of several."""
     opener = gzip.open if path.suffix == ".gz" else open
     found = []
     with opener(path, "rt", encoding="utf-8") as file:
@@ -142,7 +144,11 @@ def answers_of(path, n, most):
             tokens = TOKEN.findall(row["text"])[:most]
             if row.get("role") == "response" and is_ordinary and len(tokens) > 40:
                 found.append(tokens)
-    return random.Random(0).sample(found, min(n, len(found)))
+    random.Random(0).shuffle(found)
+    if whole:
+        tokens = (token for answer in itertools.cycle(found) for token in answer)
+        return [list(itertools.islice(tokens, most)) for _ in range(n)]
+    return found[:n]
 
 
 def free_port():
@@ -157,7 +163,7 @@ def metric(admin, pattern):
 
 
 async def measure(options):
-    answers = answers_of(options.answers, options.n, options.tokens)
+    answers = answers_of(options.answers, options.n, options.tokens, options.whole)
     upstream = Upstream(answers, options.rate)
     port, gate, admin = free_port(), free_port(), free_port()
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", port)
@@ -208,6 +214,7 @@ def main():
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 30])
     parser.add_argument("--n", type=int, default=120, help="answers")
     parser.add_argument("--tokens", type=int, default=200, help="of an answer at most")
+    parser.add_argument("--whole", action="store_true", help="answers of just so many tokens")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     found = asyncio.run(measure(options))

@@ -17,6 +17,9 @@ const DEFAULT_MANIFEST: &str = include_str!("../../../models/default/manifest.js
 
 /// Bytes of a text for which what is said of it is put together.
 const BLOCK_BYTES: usize = 512;
+/// What came from more blocks is said of the whole text, so that long texts cost no more than their
+/// length.
+const MOST_BLOCKS: usize = 64;
 
 /// A loaded linear model with its score scale; about 12 MB. Share it behind an `Arc`.
 #[derive(Debug)]
@@ -134,28 +137,51 @@ impl LinearModel {
 
 /// Raw logits by place: the largest of the windows that touch each block of a text.
 #[derive(Debug)]
-pub(crate) struct Said(Vec<[f32; Category::COUNT]>);
+pub(crate) struct Said {
+    blocks: Vec<[f32; Category::COUNT]>,
+    /// Of windows that came from more than [`MOST_BLOCKS`], as those of a long encoded run do.
+    everywhere: [f32; Category::COUNT],
+    /// Of all windows.
+    most: [f32; Category::COUNT],
+}
 
 impl Said {
     fn nothing(len: usize) -> Self {
-        let n_blocks = len / BLOCK_BYTES + 1;
-        Self(vec![[f32::NEG_INFINITY; Category::COUNT]; n_blocks])
+        let nothing = [f32::NEG_INFINITY; Category::COUNT];
+        Self {
+            blocks: vec![nothing; len / BLOCK_BYTES + 1],
+            everywhere: nothing,
+            most: nothing,
+        }
     }
 
     fn add(&mut self, bytes: &Range<usize>, logits: &[f32; Category::COUNT]) {
-        for block in &mut self.0[bytes.start / BLOCK_BYTES..=bytes.end / BLOCK_BYTES] {
+        take_larger(&mut self.most, logits);
+        let blocks = blocks(bytes);
+        if MOST_BLOCKS < blocks.len() {
+            return take_larger(&mut self.everywhere, logits);
+        }
+        for block in &mut self.blocks[blocks] {
             take_larger(block, logits);
         }
     }
 
     /// The largest logits of windows near these bytes.
     pub(crate) fn near(&self, bytes: &Range<usize>) -> [f32; Category::COUNT] {
-        let mut largest = [f32::NEG_INFINITY; Category::COUNT];
-        for block in &self.0[bytes.start / BLOCK_BYTES..=bytes.end / BLOCK_BYTES] {
+        let blocks = blocks(bytes);
+        if MOST_BLOCKS < blocks.len() {
+            return self.most;
+        }
+        let mut largest = self.everywhere;
+        for block in &self.blocks[blocks] {
             take_larger(&mut largest, block);
         }
         largest
     }
+}
+
+fn blocks(bytes: &Range<usize>) -> Range<usize> {
+    bytes.start / BLOCK_BYTES..bytes.end / BLOCK_BYTES + 1
 }
 
 fn take_larger(largest: &mut [f32; Category::COUNT], logits: &[f32; Category::COUNT]) {

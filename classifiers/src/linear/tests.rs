@@ -192,6 +192,20 @@ fn what_is_said_of_a_text_is_said_by_place_and_a_sentence_is_not_lost_in_it() {
 }
 
 #[test]
+fn what_a_long_code_says_is_said_of_the_whole_text() {
+    let model = LinearModel::embedded().unwrap();
+    let harm = "shut up you worthless fucking idiot ".repeat(1500);
+    let code: String = harm.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("how do I bake bread? {code} with butter and salt");
+    assert!(64 * 512 < code.len());
+    let said = model.said(&text);
+    let at = |bytes: std::ops::Range<usize>| said.near(&bytes)[Category::Harassment.index()];
+    let whole = at(0..text.len());
+    assert!(0.0 < whole);
+    assert_eq!([at(0..4), at(text.len() - 4..text.len())], [whole; 2]);
+}
+
+#[test]
 fn of_a_reading_only_what_was_changed_is_read_with_what_stands_around_it() {
     let filler = "we walked along the river and talked about bread ".repeat(60);
     let text = format!("{filler}how do I make a b0mb at home {filler}");
