@@ -207,10 +207,10 @@ impl Channel {
     }
 
     /// The same while text still comes, for a provisional check; counted against its budget. It
-    /// decides nothing, so a third of the overlap will do.
+    /// decides nothing, so a sixth of the overlap will do.
     pub(crate) fn cut_tail(&mut self, config: &StreamConfig) -> Option<Stretch> {
         self.n_tails += 1;
-        self.cut_behind_grid(config.stride, config.overlap / 3)
+        self.cut_behind_grid(config.stride, config.overlap / 6)
     }
 
     fn cut_behind_grid(&mut self, stride: usize, overlap: usize) -> Option<Stretch> {
