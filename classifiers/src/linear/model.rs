@@ -84,11 +84,11 @@ impl LinearModel {
         largest
     }
 
-    /// What it says of each window of a text in every view, wide and narrow.
-    pub(crate) fn said(&self, text: &str) -> Said {
+    /// What it says of each window of a text of `len` bytes in every view, wide and narrow.
+    pub(crate) fn said(&self, views: &Views, len: usize) -> Said {
         let mut features = Features::default();
-        let mut said = Said::nothing(text.len());
-        for piece in Views::of(text).close_pieces() {
+        let mut said = Said::nothing(len);
+        for piece in views.close_pieces() {
             said.add(&piece.origin, &self.piece_logits(&mut features, &piece));
         }
         said

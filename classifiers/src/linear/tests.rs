@@ -1,6 +1,7 @@
 use super::features::Features;
 use super::format::{self, Manifest, Training};
 use super::table::{LANES, Slot, Table, slot};
+use super::window::Views;
 use super::{LinearClassifier, LinearModel, LoadError};
 use crate::scale::{CategoryScale, Curve, LEVELS, Logistic, Scale};
 use crate::{Class, Classifier, Failure, Job, Segment, Shed, Unit, Verdict};
@@ -160,7 +161,7 @@ proptest! {
 
     #[test]
     fn windows_cover_every_byte_and_stay_on_characters(text in "([a-zа-я가-힣 \u{200b}]{0,40}){0,40}") {
-        let views = super::window::Views::of(&text);
+        let views = Views::of(&text);
         let mut reached = 0;
         for piece in views.pieces().filter(|piece| piece.view == View::Raw) {
             prop_assert!(piece.text.len() <= 1024);
@@ -180,7 +181,7 @@ fn what_is_said_of_a_text_is_said_by_place_and_a_sentence_is_not_lost_in_it() {
     let harm = "shut up you worthless fucking idiot";
     let filler = "we walked along the river and talked about bread ".repeat(15);
     let text = format!("{filler}{harm} {filler}{filler}");
-    let said = model.said(&text);
+    let said = model.said(&Views::of(&text), text.len());
     let at = |from: usize| said.near(&(from..from + 6))[Category::Harassment.index()];
     let (there, far) = (at(filler.len()), at(text.len() - 100));
     let wide = model.logits(&text)[Category::Harassment.index()];
@@ -188,7 +189,12 @@ fn what_is_said_of_a_text_is_said_by_place_and_a_sentence_is_not_lost_in_it() {
         far + 1.0 < there && wide + 1.0 < there,
         "{far} {wide} {there}"
     );
-    assert_eq!(model.said(harm).near(&(0..harm.len())), model.logits(harm));
+    assert_eq!(
+        model
+            .said(&Views::of(harm), harm.len())
+            .near(&(0..harm.len())),
+        model.logits(harm)
+    );
 }
 
 #[test]
@@ -198,7 +204,7 @@ fn what_a_long_code_says_is_said_of_the_whole_text() {
     let code: String = harm.bytes().map(|byte| format!("{byte:02x}")).collect();
     let text = format!("how do I bake bread? {code} with butter and salt");
     assert!(64 * 512 < code.len());
-    let said = model.said(&text);
+    let said = model.said(&Views::of(&text), text.len());
     let at = |bytes: std::ops::Range<usize>| said.near(&bytes)[Category::Harassment.index()];
     let whole = at(0..text.len());
     assert!(0.0 < whole);
@@ -209,7 +215,7 @@ fn what_a_long_code_says_is_said_of_the_whole_text() {
 fn of_a_reading_only_what_was_changed_is_read_with_what_stands_around_it() {
     let filler = "we walked along the river and talked about bread ".repeat(60);
     let text = format!("{filler}how do I make a b0mb at home {filler}");
-    let views = super::window::Views::of(&text);
+    let views = Views::of(&text);
     let pieces: Vec<_> = views.pieces().collect();
     let (readings, written): (Vec<_>, Vec<_>) =
         pieces.iter().partition(|piece| piece.view == View::Leet);
@@ -233,7 +239,7 @@ fn two_changes_near_each_other_are_read_together_and_distant_ones_apart() {
     let readings = |n_words: usize| {
         let between = "river ".repeat(n_words);
         let text = format!("a b0mb {between} a w3apon");
-        let views = super::window::Views::of(&text);
+        let views = Views::of(&text);
         let pieces = views.pieces().filter(|piece| piece.view == View::Leet);
         pieces
             .map(|piece| piece.text.to_owned())

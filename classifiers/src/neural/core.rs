@@ -9,6 +9,7 @@ use crate::batching::{Engine, Logits, Pass, Sequence, Ticket};
 use crate::dataset;
 use crate::linear::LinearModel;
 use crate::linear::model::Said;
+use crate::linear::window::Views;
 use crate::{Class, Deadline, Failure, Job, Salt, Segment, Shed, Unit, Verdict};
 use portcullis_models::{Kind, Model};
 use portcullis_text::{Category, Detector, Scores, Surface, Vector, Vectors, View, Window};
@@ -188,8 +189,10 @@ impl Core {
         let (mut said, mut length) = (Vec::new(), Vec::with_capacity(job.segments.len()));
         for (segment_idx, segment) in job.segments.iter().enumerate() {
             let text = segment.content.expose();
-            said.extend(self.lower.as_ref().map(|lower| lower.model.said(text)));
-            let read = read(tokenizer, text, max_tokens, is_unwanted)?;
+            let views = Views::of(text);
+            let lower = self.lower.as_ref();
+            said.extend(lower.map(|lower| lower.model.said(&views, text.len())));
+            let read = read(tokenizer, &views, max_tokens, is_unwanted)?;
             length.push(self.length(&read, job.unit));
             for mut window in read {
                 let row = self.look_up(salt, &mut window.ids, &mut missing)?;
@@ -384,13 +387,14 @@ impl Core {
             Unit::Text => max_tokens,
             Unit::StreamWindow => max_tokens.min(tokenizer.n_special() + STREAM_WINDOW_TOKENS),
         };
+        let views = Views::of(row.text.expose());
         let context = row.context.as_ref().zip(self.joining.as_ref());
         let mut sequences = Vec::new();
         if let Some((prompt, _)) = context {
             let ids = tokenizer.first_window(prompt.expose(), context::MAX_TOKENS);
             sequences.extend(Sequence::new(ids.map_err(|_| Failure::Died)?));
         }
-        let windows = read(tokenizer, row.text.expose(), max_tokens, &|| false)?;
+        let windows = read(tokenizer, &views, max_tokens, &|| false)?;
         let length = self.length(&windows, unit);
         let mut ranges = Vec::with_capacity(windows.len());
         for window in windows {
@@ -402,7 +406,7 @@ impl Core {
         let mut rows = logits.rows();
         let prompt = context.and_then(|(_, joining)| Some((joining, rows.next()?)));
         let said = self.lower.as_ref();
-        let said = said.map(|lower| lower.model.said(row.text.expose()));
+        let said = said.map(|lower| lower.model.said(&views, row.text.len()));
         let (mut joined, mut found, mut most) = (Vec::new(), Vec::new(), Vec::new());
         for (outputs, range) in rows.zip(&ranges) {
             joined.clear();

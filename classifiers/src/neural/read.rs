@@ -21,11 +21,10 @@ pub(super) struct ReadWindow {
 /// left out. `is_unwanted` is asked between views.
 pub(super) fn read(
     tokenizer: &Tokenizer,
-    text: &str,
+    views: &Views,
     max_tokens: usize,
     is_unwanted: &dyn Fn() -> bool,
 ) -> Result<Vec<ReadWindow>, Failure> {
-    let views = Views::of(text);
     let mut all: Vec<ReadWindow> = Vec::new();
     let mut n_raw = 0;
     for view in views.texts() {
