@@ -3,7 +3,8 @@
 //! A word that is cut in two by the end of a part, of a turn or of a content block is whole again
 //! for the model that reads both. So neighbouring parts that stand on one surface are also read
 //! together, once put side by side and once with a space between. Of a long part only its ends
-//! take part, so the whole costs no more than a kilobyte for each part.
+//! take part: they fill a classifier's window together, and of a chat that resends its history no
+//! more than those has to be read anew.
 
 use crate::exchange::{Part, PartKind};
 use portcullis_text::{Content, PartId, Surface};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Bytes of a long part that are read together with its neighbour.
-const REACH: usize = 512;
+const REACH: usize = 192;
 
 /// Bytes of a part's ends that are put side by side with those before and after it.
 const ENDS: usize = 64;
