@@ -46,6 +46,8 @@ RARE_REPEATS = 3
 #: How often an epoch shows rows of a source: texts that were written whole are few and no two
 #: alike, and sexism is known to no other source.
 REPEATS = {"authored_whole": 4, "edos": 2}
+#: The same for long ones of the texts that were written whole: a window shows a part of them.
+REPEATS_LONG = 8
 RARE = [name for name in HAZARDS if name not in ("hate", "harassment")]
 
 
@@ -172,7 +174,8 @@ def epoch(rows: list[Row], frames: Frames | None, draw: random.Random, others: f
         if is_rare:
             chosen += [row] * RARE_REPEATS
         elif row.source in REPEATS:
-            chosen += [row] * REPEATS[row.source]
+            is_long = row.source == "authored_whole" and SHORT < len(row.text)
+            chosen += [row] * (REPEATS_LONG if is_long else REPEATS[row.source])
         elif row.role == "comment" and row.source not in HATE_SOURCES and not row.source.startswith("authored"):
             comments.append(row)
         elif share_of(row.source) < draw.random():

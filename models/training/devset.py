@@ -33,11 +33,11 @@ def lines(path: Path) -> list[dict]:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def chosen(data: Path, authored: Path, draw: random.Random) -> list[dict]:
+def chosen(data: Path, authored: list[Path], draw: random.Random) -> list[dict]:
     rows = lines(data / "dev.jsonl.gz")
     for path in sorted(data.glob("train-*.jsonl.gz")):
         rows += [row for row in lines(path) if row["source"] in corpus.HELD_OUT]
-    rows += [row for row in lines(authored) if row["split"] == "dev"]
+    rows += [row for path in authored for row in lines(path) if row["split"] == "dev"]
     by_source: dict[str, list[dict]] = defaultdict(list)
     for row in rows:
         by_source[row["source"]].append(row)
@@ -75,7 +75,7 @@ def for_scale(rows: list[dict], draw: random.Random) -> list[dict]:
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    fields = ["id", "text", "role", "lang", "source", "licence", "labels", "vectors", "context"]
+    fields = ["id", "text", "role", "lang", "source", "split", "licence", "labels", "vectors", "context"]
     with gzip.GzipFile(path, "wb", mtime=0) as file:
         for row in rows:
             context = row.get("context") or (row.get("meta") or {}).get("context")
@@ -88,7 +88,7 @@ def write(path: Path, rows: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--authored", type=Path, required=True)
+    parser.add_argument("--authored", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scale", type=Path, help="where the rows for the scale go")
     parser.add_argument("--seed", type=int, default=1)

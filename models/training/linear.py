@@ -34,7 +34,7 @@ def write(path: Path, rows: list[dict]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--authored", type=Path, required=True)
+    parser.add_argument("--authored", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
     draw = random.Random(options.seed)
-    rows = lines(options.authored)
+    rows = [row for path in options.authored for row in lines(path)]
     learned = [
         row for row in rows
         if row["split"] != "dev" and (not is_composed(row) or draw.random() < COMPOSED_SHARE)

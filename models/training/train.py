@@ -41,7 +41,8 @@ CONTEXT_SHARE = 0.5
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, help="folder of the public corpus")
-    parser.add_argument("--authored", type=Path, help="rows that compose.py made")
+    parser.add_argument("--authored", type=Path, nargs="*", default=[],
+                        help="rows that compose.py and documents.py made")
     parser.add_argument("--own", type=Path, help="an operator's rows, JSON Lines")
     parser.add_argument("--from", dest="start", type=Path, help="a guard trained before")
     parser.add_argument("--head-only", action="store_true", help="leave the encoder as it is")
@@ -78,13 +79,12 @@ def rows_of(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
         dev += corpus.read(options.data / "dev.jsonl.gz")
         if not train:
             raise SystemExit(f"{options.data}: no train-*.jsonl.gz in it")
-    for path in [options.authored, options.own]:
-        if path:
-            draw = random.Random(options.seed)
-            splits = splits_of(path)
-            for row, split in zip(corpus.read(path), splits):
-                is_dev = split == "dev" if split else draw.random() < 0.1
-                (dev if is_dev else train).append(row)
+    for path in [*options.authored, *([options.own] if options.own else [])]:
+        draw = random.Random(options.seed)
+        splits = splits_of(path)
+        for row, split in zip(corpus.read(path), splits):
+            is_dev = split == "dev" if split else draw.random() < 0.1
+            (dev if is_dev else train).append(row)
     if options.rows:
         draw = random.Random(options.seed)
         train = draw.sample(train, min(options.rows, len(train)))
