@@ -4,9 +4,10 @@
 
 Answers are the ordinary responses of a JSON Lines file: harmless, and not authored to look like
 harmful ones. Each event has one token, up to eight letters or a sign, which is about as byte-pair
-tokenizers cut English; `--rate` tokens a second, with `--at-once` streams at a time. The upstream and the clients are one process, so that each
-token's way is timed by one clock: from the write at the upstream to the read at the client. Each
-round runs the same answers directly and through the gate; what the gate adds is the difference.
+tokenizers cut English; `--rate` tokens a second, with `--at-once` streams at a time. The upstream
+and the clients are one process, so that each token's way is timed by one clock: from the write at
+the upstream to the read at the client. Each round runs the same answers directly and through the
+gate; what the gate adds is the difference.
 """
 
 import argparse

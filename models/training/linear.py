@@ -9,26 +9,16 @@ together, which are much alike. The same data and seed give the same files.
 """
 
 import argparse
-import gzip
-import json
 import random
 from pathlib import Path
 
 import transforms
 from corpus import SHORT
-from devset import is_composed, lines
+from devset import is_composed, lines, write
 
 COMPOSED_SHARE = 0.35
 #: Of short texts that were written whole.
 MISSPELT_SHARE = 0.2
-FIELDS = ["id", "text", "role", "lang", "source", "licence", "labels"]
-
-
-def write(path: Path, rows: list[dict]) -> None:
-    with gzip.GzipFile(path, "wb", mtime=0) as file:
-        for row in rows:
-            kept = {name: row[name] for name in FIELDS if name in row}
-            file.write((json.dumps(kept, ensure_ascii=False) + "\n").encode())
 
 
 def main() -> None:
