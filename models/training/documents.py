@@ -19,7 +19,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from compose import ATTACKS, HAZARDS
+from compose import harmless
 from devset import write
 
 #: Packages of one language have it after a hyphen; others have a folder for each of theirs.
@@ -148,7 +148,7 @@ def main() -> None:
                 "id": f"documents-{package}-{number}", "text": text, "lang": lang, "source": "documents",
                 "role": draw.choice(["prompt", "prompt", "response"]),
                 "split": "dev" if package in DEV else "train",
-                "labels": {label: 0 for label in ["unsafe", *HAZARDS, *ATTACKS]},
+                "labels": harmless(),
             })
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write(options.out, rows)
